@@ -1,0 +1,1 @@
+//! Outrider: a transaction execution coprocessor for Ethereum-compatible validators.

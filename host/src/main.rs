@@ -1,0 +1,2 @@
+//! The `outrider` command line.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Compute kernels of Outrider, each with a GPU form (WGSL through wgpu) and a CPU form.
