@@ -2,9 +2,10 @@
 //!
 //! The rooms of the flow, in the order in which they may know of each other: [`spec`] (the rules
 //! of a chain), [`block`] (typed transactions), [`state`], [`route`], [`plan`], [`lanes`],
-//! [`reconcile`].
+//! [`reconcile`]. Beside the flow, [`generate`] makes chains to run.
 
 pub mod block;
+pub mod generate;
 pub mod lanes;
 pub mod plan;
 pub mod reconcile;
