@@ -232,8 +232,11 @@ impl Pending {
             match self.mapping.load(Ordering::Acquire) {
                 MAPPED if self.fault != Some(Fault::Hang) => break,
                 MAP_FAILED => {
-                    let detail = "results could not be mapped".to_owned();
-                    return Err(DeviceError::Internal { site: site.clone(), detail });
+                    // The API answers calls to a lost device with silence, and mapping with a failure. It tells
+                    // of the loss itself at the next poll.
+                    let _ = device.raw().poll(wgpu::PollType::Poll);
+                    device.bury("results could not be mapped");
+                    device.check_alive(site)?;
                 }
                 _ => {}
             }
