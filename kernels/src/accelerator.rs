@@ -27,6 +27,9 @@ const SAMPLE_ONE_IN: usize = 256;
 /// Items of the two trials from which the device's fixed and running costs are derived.
 const TRIAL_LENS: [usize; 2] = [256, 4096];
 
+/// Share of the CPU's time in which the device must be done to be said to win.
+const WIN: f64 = 0.9;
+
 /// How an accelerator is opened.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -249,7 +252,7 @@ impl<K: DeviceKernel> Lane<K> {
     }
 }
 
-/// Measures from how many items on the device wins: its time is taken for a fixed and a running part,
+/// Measures from how many items on the device wins, see [`break_even`]: its time is taken for a fixed and a running part,
 /// the CPU's for a running part alone.
 fn crossover<K: DeviceKernel>(kernel: &K, device: &Device) -> Result<usize, DeviceError> {
     let [few, many] = TRIAL_LENS;
@@ -263,13 +266,13 @@ fn crossover<K: DeviceKernel>(kernel: &K, device: &Device) -> Result<usize, Devi
     Ok(break_even([few, many], [device_few, device_many], cpu_few))
 }
 
-/// Where a line through two times of the device meets the CPU's line through `cpu_few` and the origin;
-/// `usize::MAX` if it never does.
+/// Where a line through two times of the device meets the CPU's line through `cpu_few` and the origin,
+/// less a margin for noise; `usize::MAX` if it never does.
 fn break_even([few, many]: [usize; 2], device: [Duration; 2], cpu_few: Duration) -> usize {
     let [device_few, device_many] = device.map(|time| time.as_secs_f64());
     let device_item = (device_many - device_few).max(0.0) / (many - few) as f64;
     let device_fixed = (device_few - device_item * few as f64).max(0.0);
-    let cpu_item = cpu_few.as_secs_f64() / few as f64;
+    let cpu_item = WIN * cpu_few.as_secs_f64() / few as f64;
     if device_item >= cpu_item {
         return usize::MAX;
     }
@@ -331,4 +334,142 @@ impl Sampler {
 /// The result of a thread; its panic goes on in this one.
 fn join<T>(handle: std::thread::ScopedJoinHandle<'_, T>) -> T {
     handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::{Fault, FaultPlan};
+    use crate::keccak::PayloadsBuf;
+
+    fn payloads(len: usize) -> PayloadsBuf {
+        let mut out = PayloadsBuf::default();
+        for item in 0..len {
+            out.push(&item.to_le_bytes()).unwrap();
+        }
+        out.push(&[7; 5000]).unwrap();
+        out
+    }
+
+    /// An accelerator on the best adapter, with a fault to come; `None` says that there is no adapter.
+    fn accelerator(fault: Option<FaultPlan>) -> Option<Accelerator> {
+        let device =
+            DeviceOptions { deadline: Duration::from_millis(200), fault, ..DeviceOptions::default() };
+        // Says that the test is skipped, or fails, if there is no adapter.
+        crate::gpu::tests::device(DeviceOptions::default())?;
+        let options = Options { device, sample_seed: Some(1) };
+        Some(Accelerator::open(&DeviceChoice::Gpu, &options).unwrap())
+    }
+
+    fn assert_right(accelerator: &Accelerator, payloads: &PayloadsBuf) {
+        let payloads = payloads.as_payloads();
+        assert!(accelerator.keccak256(&payloads) == keccak::keccak256(&payloads), "wrong digests");
+    }
+
+    #[test]
+    fn the_cpu_alone_serves_and_counts() {
+        let accelerator = Accelerator::cpu();
+        assert_right(&accelerator, &payloads(10));
+        let counts = KernelCounts { gpu: 0, cpu: 11, redone: 0 };
+        assert_eq!(accelerator.counts()[0], ("keccak", counts));
+        assert_eq!((accelerator.device_name(), accelerator.is_quarantined()), ("cpu", false));
+    }
+
+    #[test]
+    fn a_chosen_device_really_does_its_items() {
+        let Some(accelerator) = accelerator(None) else { return };
+        assert_right(&accelerator, &payloads(1000));
+        let counts = KernelCounts { gpu: 1000, cpu: 1, redone: 0 };
+        assert_eq!(accelerator.counts()[0], ("keccak", counts));
+        assert_eq!(accelerator.device_name(), accelerator.adapter().unwrap().name);
+    }
+
+    #[test]
+    fn an_empty_batch_is_no_work() {
+        let Some(accelerator) = accelerator(None) else { return };
+        assert_eq!(accelerator.keccak256(&PayloadsBuf::default().as_payloads()), [[0; 32]; 0]);
+        assert_eq!(accelerator.counts()[0].1, KernelCounts::default());
+    }
+
+    #[test]
+    fn every_fault_in_service_ends_in_right_results_from_the_cpu() {
+        for fault in [Fault::Lost, Fault::Hang, Fault::OutOfMemory, Fault::WrongAnswer] {
+            let plan = FaultPlan { fault, after_jobs: 1 };
+            let Some(accelerator) = accelerator(Some(plan)) else { return };
+            assert_right(&accelerator, &payloads(100));
+            assert!(!accelerator.is_quarantined(), "{fault:?} came early");
+            let start = Instant::now();
+            assert_right(&accelerator, &payloads(100));
+            assert!(accelerator.is_quarantined(), "{fault:?}");
+            assert_right(&accelerator, &payloads(100));
+            let counts = KernelCounts { gpu: 100, cpu: 1 + 101 + 101, redone: 101 };
+            assert_eq!(accelerator.counts()[0], ("keccak", counts), "{fault:?}");
+            drop(accelerator);
+            assert!(
+                start.elapsed() < Duration::from_millis(1000),
+                "{fault:?} blocked for {:?}",
+                start.elapsed()
+            );
+        }
+    }
+
+    #[test]
+    fn a_kernel_that_fails_its_self_test_never_serves() {
+        let Some(accelerator) = accelerator(Some(Fault::WrongSelfTest.into())) else { return };
+        assert_right(&accelerator, &payloads(100));
+        assert_eq!(accelerator.counts()[0].1, KernelCounts { gpu: 0, cpu: 101, redone: 0 });
+    }
+
+    #[test]
+    fn many_threads_share_a_device_and_its_failure() {
+        let Some(accelerator) = accelerator(Some("hang@8".parse().unwrap())) else { return };
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let accelerator = &accelerator;
+                scope.spawn(move || {
+                    (0..6).for_each(|i| assert_right(accelerator, &payloads(50 + 10 * i + thread)))
+                });
+            }
+        });
+        assert!(accelerator.is_quarantined());
+        let counts = accelerator.counts()[0].1;
+        assert!(counts.gpu > 0 && counts.redone > 0, "{counts:?}");
+    }
+
+    #[test]
+    fn a_missing_adapter_is_told_apart_and_auto_does_without() {
+        let none = DeviceChoice::Name("no such adapter".to_owned());
+        assert_eq!(Accelerator::open(&none, &Options::default()).unwrap_err().choice, none);
+        let accelerator = Accelerator::open(&DeviceChoice::Auto, &Options::default()).unwrap();
+        assert!(accelerator.adapter().is_none_or(|info| !info.is_software()), "{accelerator:?}");
+        assert_right(&accelerator, &payloads(300));
+    }
+
+    #[test]
+    fn trials_find_where_the_device_wins() {
+        let us = Duration::from_micros;
+        // 100 µs fixed, 0.1 µs an item, against 1 µs (0.9 with the margin).
+        assert_eq!(break_even([100, 1100], [us(110), us(210)], us(100)), 125);
+        // As slow as the CPU, or slower: never.
+        assert_eq!(break_even([100, 1100], [us(10), us(1010)], us(100)), usize::MAX);
+        // No fixed cost to be seen: at once.
+        assert_eq!(break_even([100, 1100], [us(10), us(110)], us(100)), 1);
+    }
+
+    #[test]
+    fn a_sample_is_within_the_batch_and_differs_from_draw_to_draw() {
+        let sampler = Sampler::new(Some(3));
+        assert!(sampler.draw(0).is_empty());
+        assert_eq!(sampler.draw(1), [0]);
+        let draws = [sampler.draw(65_536), sampler.draw(65_536)];
+        assert_ne!(draws[0], draws[1]);
+        assert!(draws.iter().all(|draw| draw.len() == 16 && draw.iter().all(|&item| item < 65_536)));
+    }
+
+    #[test]
+    fn calibration_returns_on_any_adapter() {
+        let Some(device) = crate::gpu::tests::device(DeviceOptions::default()) else { return };
+        let lane = Lane::<KeccakKernel>::ready(&device, true);
+        assert!(lane.kernel.is_some() && lane.crossover > 0);
+    }
 }

@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
+use rayon::prelude::*;
+
 use crate::gpu::{
     Buffer, Device, DeviceError, DeviceKernel, IntegerForm, Job, Module, Outputs, Pending, Pipeline,
-    Readback, SENTINEL, Shader,
+    Readback, Shader,
 };
 
 use super::{
@@ -108,7 +110,7 @@ impl KeccakKernel {
 
     /// Adds the hashing of a batch to a job and returns the digests' buffer on the device, limb-major: word w
     /// of item i at `w * payloads.len() + i`, first byte lowest. Payloads too long for the device are
-    /// hashed here and now. A digest that was not written is eight [`SENTINEL`]s.
+    /// hashed here and now. A digest that was not written is zero, which no payload is known to hash to.
     ///
     /// The batch must be one that [`next_batch`](Self::next_batch) gave.
     ///
@@ -116,16 +118,12 @@ impl KeccakKernel {
     /// [`DeviceError::OutOfMemory`] or a dead device.
     pub fn encode(&self, job: &mut Job, payloads: &Payloads<'_>) -> Result<Buffer, DeviceError> {
         let batch_len = payloads.len();
-        let mut words = vec![SENTINEL; DIGEST_WORDS * batch_len];
         let order = order(payloads);
-        if order.len() < batch_len {
-            for (item, payload) in payloads.iter().enumerate().filter(|(_, p)| p.len() > PAYLOAD_LEN_MAX) {
-                for (w, word) in keccak256_one(payload).chunks_exact(4).enumerate() {
-                    words[w * batch_len + item] = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
-                }
-            }
-        }
-        let digests = job.upload(&words)?;
+        let digests = if order.len() == batch_len {
+            job.buffer_zeroed(DIGEST_WORDS * batch_len)?
+        } else {
+            job.upload(&digests_of_long(payloads))?
+        };
         if !order.is_empty() {
             let first = payloads.offsets[0];
             let bytes = &payloads.bytes[first as usize..payloads.offsets[batch_len] as usize];
@@ -170,7 +168,7 @@ impl Batch {
             let mut is_silent = true;
             for (w, bytes) in digest.chunks_exact_mut(4).enumerate() {
                 let word = words[w * self.len + item];
-                is_silent &= word == SENTINEL;
+                is_silent &= word == 0;
                 bytes.copy_from_slice(&word.to_le_bytes());
             }
             if is_silent {
@@ -191,6 +189,21 @@ fn made_up(lens: impl Iterator<Item = usize>) -> PayloadsBuf {
         payloads.push_with(|all| all.extend(bytes)).expect("some megabytes");
     }
     payloads
+}
+
+/// The digests' buffer as the device gets it: those of payloads too long for it, and zeros.
+fn digests_of_long(payloads: &Payloads<'_>) -> Vec<u32> {
+    let batch_len = payloads.len();
+    let mut words = vec![0; DIGEST_WORDS * batch_len];
+    let is_long = |item: &usize| payloads.get(*item).len() > PAYLOAD_LEN_MAX;
+    let long: Vec<usize> = (0..batch_len).filter(is_long).collect();
+    let digests: Vec<Digest> = long.par_iter().map(|&item| keccak256_one(payloads.get(item))).collect();
+    for (item, digest) in long.into_iter().zip(digests) {
+        for (w, bytes) in digest.chunks_exact(4).enumerate() {
+            words[w * batch_len + item] = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        }
+    }
+    words
 }
 
 /// Items short enough for the device, those with equally many blocks side by side, else in order.

@@ -143,9 +143,13 @@ impl PayloadsBuf {
     ///
     /// # Errors
     /// [`PayloadsError::TooLong`] from 4 GiB on; nothing is added then.
+    ///
+    /// # Panics
+    /// If `write` takes bytes away.
     pub fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), PayloadsError> {
         let start = self.bytes.len();
         write(&mut self.bytes);
+        assert!(self.bytes.len() >= start, "a payload was taken away");
         match u32::try_from(self.bytes.len()) {
             Ok(end) => {
                 self.offsets.push(end);
