@@ -61,6 +61,10 @@ impl Lanes {
     fn counts(&self) -> Vec<(&'static str, KernelCounts)> {
         vec![self.keccak.counts()]
     }
+
+    fn crossovers(&self) -> Vec<(&'static str, Option<usize>)> {
+        vec![self.keccak.crossover()]
+    }
 }
 
 impl Accelerator {
@@ -116,6 +120,12 @@ impl Accelerator {
     #[must_use]
     pub fn counts(&self) -> Vec<(&'static str, KernelCounts)> {
         self.lanes.counts()
+    }
+
+    /// For each kernel, from how many items on the device gets a batch; `None` where it never does.
+    #[must_use]
+    pub fn crossovers(&self) -> Vec<(&'static str, Option<usize>)> {
+        self.lanes.crossovers()
     }
 
     /// Keccak-256 of each payload.

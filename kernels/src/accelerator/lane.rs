@@ -70,6 +70,11 @@ impl<K: DeviceKernel> Lane<K> {
         counter.fetch_add(items as u64, Ordering::Relaxed);
     }
 
+    pub(super) fn crossover(&self) -> (&'static str, Option<usize>) {
+        let serves = self.kernel.is_some() && self.crossover < usize::MAX;
+        (K::NAME, serves.then_some(self.crossover))
+    }
+
     pub(super) fn counts(&self) -> (&'static str, KernelCounts) {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let counts = KernelCounts { gpu: read(&self.gpu), cpu: read(&self.cpu), redone: read(&self.redone) };

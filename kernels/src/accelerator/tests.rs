@@ -36,6 +36,7 @@ fn the_cpu_alone_serves_and_counts() {
     let counts = KernelCounts { gpu: 0, cpu: 11, redone: 0 };
     assert_eq!(accelerator.counts()[0], ("keccak", counts));
     assert_eq!((accelerator.device_name(), accelerator.is_quarantined()), ("cpu", false));
+    assert_eq!(accelerator.crossovers()[0], ("keccak", None));
 }
 
 #[test]
@@ -45,6 +46,7 @@ fn a_chosen_device_really_does_its_items() {
     let counts = KernelCounts { gpu: 1000, cpu: 1, redone: 0 };
     assert_eq!(accelerator.counts()[0], ("keccak", counts));
     assert_eq!(accelerator.device_name(), accelerator.adapter().unwrap().name);
+    assert_eq!(accelerator.crossovers()[0], ("keccak", Some(1)));
 }
 
 #[test]
