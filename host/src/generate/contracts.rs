@@ -1,5 +1,8 @@
 //! The contracts of a mixed chain, assembled by hand: each stands for a way in which real
 //! contracts make transactions depend on each other.
+//!
+//! The listings are laid out by statement, which rustfmt would undo; the stack after a line stands
+//! behind it, top last.
 
 use alloy_genesis::GenesisAccount;
 use alloy_primitives::{Address, B256, Bytes, U256, b256, keccak256};
@@ -39,66 +42,28 @@ const DEPLOYER_CREATE2: u8 = 30;
 
 /// ERC-20's `transfer(address to, uint256 amount)` alone: balances in the mapping at slot 0, a
 /// revert where the balance is too small, and the Transfer event.
+#[rustfmt::skip]
 pub(super) const TOKEN: Contract = Contract {
     name: "token",
     code: &{
         let head = [
-            // slot of the caller's balance: keccak256(caller . 0)
-            CALLER,
-            PUSH0,
-            MSTORE,
-            PUSH1,
-            64,
-            PUSH0,
-            KECCAK256, // slot
-            DUP1,
-            SLOAD,
-            PUSH1,
-            36,
-            CALLDATALOAD, // slot balance amount
-            // balance < amount: fail
-            DUP1,
-            DUP3,
-            LT,
-            PUSH1,
-            TOKEN_FAIL,
-            JUMPI, // slot balance amount
+            // Slot of the caller's balance: keccak256(caller . 0).
+            CALLER, PUSH0, MSTORE, PUSH1, 64, PUSH0, KECCAK256,         // slot
+            DUP1, SLOAD, PUSH1, 36, CALLDATALOAD,                       // slot balance amount
+            // Fail if balance < amount.
+            DUP1, DUP3, LT, PUSH1, TOKEN_FAIL, JUMPI,                   // slot balance amount
             // balance -= amount
-            DUP1,
-            SWAP2,
-            SUB,
-            SWAP1,
-            SWAP2,
-            SSTORE, // amount
-            // slot of the recipient's balance; it += amount
-            PUSH1,
-            4,
-            CALLDATALOAD,
-            PUSH0,
-            MSTORE,
-            PUSH1,
-            64,
-            PUSH0,
-            KECCAK256, // amount slot
-            DUP1,
-            SLOAD,
-            DUP3,
-            ADD,
-            SWAP1,
-            SSTORE, // amount
+            DUP1, SWAP2, SUB, SWAP1, SWAP2, SSTORE,                     // amount
+            // The same slot of the recipient; balance += amount.
+            PUSH1, 4, CALLDATALOAD, PUSH0, MSTORE, PUSH1, 64, PUSH0, KECCAK256, // amount slot
+            DUP1, SLOAD, DUP3, ADD, SWAP1, SSTORE,                      // amount
             // Transfer(caller, to, amount)
-            PUSH0,
-            MSTORE,
-            PUSH1,
-            4,
-            CALLDATALOAD,
-            CALLER,
-            PUSH32,
+            PUSH0, MSTORE, PUSH1, 4, CALLDATALOAD, CALLER, PUSH32,      // to caller topic
         ];
         let tail = [
-            PUSH1, 32, PUSH0, LOG3, //
+            PUSH1, 32, PUSH0, LOG3,
             // return true
-            PUSH1, 1, PUSH0, MSTORE, PUSH1, 32, PUSH0, RETURN, //
+            PUSH1, 1, PUSH0, MSTORE, PUSH1, 32, PUSH0, RETURN,
             // fail:
             JUMPDEST, PUSH0, PUSH0, REVERT,
         ];
@@ -120,43 +85,19 @@ pub(super) const BURNER: Contract = Contract { name: "burner", code: &[JUMPDEST,
 /// Deploys [`CHILD_INIT`] with the call's value and, by the parity of the first calldata word,
 /// CREATE2 with that word as salt (a second time for the same salt fails) or CREATE. Keeps the
 /// child's address in slot 0.
+#[rustfmt::skip]
 pub(super) const DEPLOYER: Contract = Contract {
     name: "deployer",
     code: &{
         let head = [PUSH10];
         let tail = [
-            PUSH0,
-            MSTORE, // the child's code ends memory's first word
-            PUSH0,
-            CALLDATALOAD,
-            PUSH1,
-            1,
-            AND,
-            PUSH1,
-            DEPLOYER_CREATE2,
-            JUMPI, //
-            PUSH1,
-            10,
-            PUSH1,
-            22,
-            CALLVALUE,
-            CREATE,
-            PUSH0,
-            SSTORE,
-            STOP, //
+            // The child's init code ends memory's first word.
+            PUSH0, MSTORE,
+            PUSH0, CALLDATALOAD, PUSH1, 1, AND, PUSH1, DEPLOYER_CREATE2, JUMPI,
+            PUSH1, 10, PUSH1, 22, CALLVALUE, CREATE, PUSH0, SSTORE, STOP,
             // with CREATE2:
             JUMPDEST,
-            PUSH0,
-            CALLDATALOAD,
-            PUSH1,
-            10,
-            PUSH1,
-            22,
-            CALLVALUE,
-            CREATE2,
-            PUSH0,
-            SSTORE,
-            STOP,
+            PUSH0, CALLDATALOAD, PUSH1, 10, PUSH1, 22, CALLVALUE, CREATE2, PUSH0, SSTORE, STOP,
         ];
         join::<1, 10, 31, 42>(head, CHILD_INIT, tail)
     },
@@ -168,40 +109,27 @@ pub(super) const CHILD_INIT: [u8; 10] =
 
 /// Sends half of the call's value to the address in the first calldata word, and records that
 /// account's balance in the slot named by the caller: code that moves and reads balances.
+#[rustfmt::skip]
 pub(super) const SPLITTER: Contract = Contract {
     name: "splitter",
     code: &[
-        PUSH0,
-        PUSH0,
-        PUSH0,
-        PUSH0, // no input, no output
-        PUSH1,
-        2,
-        CALLVALUE,
-        DIV,
-        PUSH0,
-        CALLDATALOAD,
-        GAS,
-        CALL,
-        POP, //
-        PUSH0,
-        CALLDATALOAD,
-        BALANCE,
-        CALLER,
-        SSTORE,
-        STOP,
+        // No input, no output.
+        PUSH0, PUSH0, PUSH0, PUSH0,
+        PUSH1, 2, CALLVALUE, DIV, PUSH0, CALLDATALOAD, GAS, CALL, POP,
+        PUSH0, CALLDATALOAD, BALANCE, CALLER, SSTORE, STOP,
     ],
 };
 
 /// Records what it sees of the block: the fee recipient's balance, the parent's hash, base fee
 /// and randomness; and uses transient storage.
+#[rustfmt::skip]
 pub(super) const PROBE: Contract = Contract {
     name: "probe",
     code: &[
-        COINBASE, BALANCE, PUSH0, SSTORE, //
-        PUSH1, 1, NUMBER, SUB, BLOCKHASH, PUSH1, 1, SSTORE, //
-        BASEFEE, PUSH1, 2, SSTORE, //
-        DIFFICULTY, PUSH1, 3, SSTORE, //
+        COINBASE, BALANCE, PUSH0, SSTORE,
+        PUSH1, 1, NUMBER, SUB, BLOCKHASH, PUSH1, 1, SSTORE,
+        BASEFEE, PUSH1, 2, SSTORE,
+        DIFFICULTY, PUSH1, 3, SSTORE,
         CALLER, PUSH0, TSTORE, PUSH0, TLOAD, PUSH1, 4, SSTORE, STOP,
     ],
 };

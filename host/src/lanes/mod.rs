@@ -11,7 +11,11 @@ use crate::{
 };
 use alloy_eips::eip7685::Requests;
 use alloy_evm::block::{BlockExecutionError, BlockValidationError};
-use revm::context::result::{EVMError, InvalidTransaction};
+use alloy_primitives::B256;
+use revm::{
+    context::result::{EVMError, InvalidTransaction},
+    database_interface::bal::EvmDatabaseError,
+};
 
 /// What executing a block gives, whichever lanes did it.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +26,8 @@ pub struct Executed {
     pub gas_used: u64,
     /// EIP-7685 requests (empty before Prague).
     pub requests: Requests,
+    /// Hash of the block access list (EIP-7928); `None` before Amsterdam.
+    pub block_access_list_hash: Option<B256>,
     /// The post-state, as changes to the state before the block.
     pub changes: ChangeSet,
 }
@@ -98,6 +104,12 @@ impl ExecutionError {
             }
         }
         if let BlockExecutionError::Internal(internal) = &error {
+            // revm's own block state wraps what its database says; our own state does not.
+            if let Some(EVMError::Database(EvmDatabaseError::Database(unknown))) =
+                internal.downcast_evm::<EVMError<EvmDatabaseError<Unknown>>>()
+            {
+                return Self::Unknown(*unknown);
+            }
             if let Some(EVMError::Database(unknown)) = internal.downcast_evm::<EVMError<Unknown>>() {
                 return Self::Unknown(*unknown);
             }

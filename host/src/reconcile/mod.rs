@@ -120,6 +120,7 @@ fn end_block(
         receipts: result.receipts,
         gas_used: result.gas_used,
         requests: result.requests,
+        block_access_list_hash: None,
         changes: state.into_changes(),
     })
 }

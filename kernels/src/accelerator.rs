@@ -1,0 +1,198 @@
+//! The door through which the host asks for work: on a device where that pays, else on the CPU.
+//!
+//! What it promises:
+//!
+//! - **The answer is the CPU's**, whatever the device does. A device that fails, is late, or gives a wrong
+//!   answer where a random sample is recomputed, is put in quarantine, and the batch is redone on the CPU.
+//! - **No kernel serves before its known-answer test** has passed on this very adapter.
+//! - **Never slower than the CPU alone** under [`DeviceChoice::Auto`]: the device gets a batch only from the
+//!   size on at which it won a trial, measured when it was opened.
+
+mod lane;
+mod sampler;
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::gpu::{
+    AdapterInfo, Device, DeviceChoice, DeviceError, DeviceKernel, DeviceOptions, NoSuchAdapter, OpenError,
+};
+use crate::keccak::{self, Digest, KeccakKernel, PAYLOAD_LEN_MAX, Payloads};
+
+use lane::Lane;
+use sampler::Sampler;
+
+pub use lane::KernelCounts;
+
+/// How an accelerator is opened.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// How its device is opened and watched.
+    pub device: DeviceOptions,
+    /// Seed of the sample that is recomputed; without it each process draws its own.
+    pub sample_seed: Option<u64>,
+}
+
+/// A device with its kernels, or the CPU alone. Shared freely between threads.
+#[derive(Debug)]
+pub struct Accelerator {
+    device: Option<Device>,
+    is_quarantined: AtomicBool,
+    sampler: Sampler,
+    lanes: Lanes,
+}
+
+/// The kernels, each in the state in which it serves. One field for each entry of the registry.
+#[derive(Debug, Default)]
+struct Lanes {
+    keccak: Lane<KeccakKernel>,
+}
+
+impl Lanes {
+    /// Proves all kernels side by side: while one compiles, another computes.
+    fn ready(device: &Device, is_auto: bool) -> Self {
+        std::thread::scope(|scope| {
+            let keccak = scope.spawn(|| Lane::ready(device, is_auto));
+            Self { keccak: join(keccak) }
+        })
+    }
+
+    fn counts(&self) -> Vec<(&'static str, KernelCounts)> {
+        vec![self.keccak.counts()]
+    }
+
+    fn crossovers(&self) -> Vec<(&'static str, Option<usize>)> {
+        vec![self.keccak.crossover()]
+    }
+}
+
+impl Accelerator {
+    /// The CPU alone.
+    #[must_use]
+    pub fn cpu() -> Self {
+        Self::with(None, Lanes::default(), None)
+    }
+
+    /// Opens what the choice means, compiles and proves the kernels, and under [`DeviceChoice::Auto`]
+    /// measures from which batch size on each pays. A device that fails in this leaves the CPU to serve.
+    ///
+    /// # Errors
+    /// [`NoSuchAdapter`] when one was asked for by `gpu` or by name and none is there.
+    pub fn open(choice: &DeviceChoice, options: &Options) -> Result<Self, NoSuchAdapter> {
+        let device = match Device::open(choice, options.device.clone()) {
+            Ok(device) => device,
+            Err(OpenError::NoSuchAdapter(error)) => return Err(error),
+            Err(error) => {
+                log::warn!("the CPU serves instead: {error}");
+                None
+            }
+        };
+        let Some(device) = device else { return Ok(Self::with(None, Lanes::default(), options.sample_seed)) };
+        let lanes = Lanes::ready(&device, *choice == DeviceChoice::Auto);
+        device.begin_service();
+        Ok(Self::with(Some(device), lanes, options.sample_seed))
+    }
+
+    fn with(device: Option<Device>, lanes: Lanes, sample_seed: Option<u64>) -> Self {
+        Self { device, is_quarantined: AtomicBool::new(false), sampler: Sampler::new(sample_seed), lanes }
+    }
+
+    /// Name of the adapter, or `cpu`.
+    #[must_use]
+    pub fn device_name(&self) -> &str {
+        self.adapter().map_or("cpu", |info| info.name.as_str())
+    }
+
+    /// The adapter that was opened, even if it has failed since.
+    #[must_use]
+    pub fn adapter(&self) -> Option<&AdapterInfo> {
+        self.device.as_ref().map(Device::info)
+    }
+
+    /// Whether there was a device and it has failed.
+    #[must_use]
+    pub fn is_quarantined(&self) -> bool {
+        self.is_quarantined.load(Ordering::Acquire)
+    }
+
+    /// For each kernel, how many items were done where, since this was opened.
+    #[must_use]
+    pub fn counts(&self) -> Vec<(&'static str, KernelCounts)> {
+        self.lanes.counts()
+    }
+
+    /// For each kernel, from how many items on the device gets a batch; `None` where it never does.
+    #[must_use]
+    pub fn crossovers(&self) -> Vec<(&'static str, Option<usize>)> {
+        self.lanes.crossovers()
+    }
+
+    /// Keccak-256 of each payload.
+    #[must_use]
+    pub fn keccak256(&self, payloads: &Payloads<'_>) -> Vec<Digest> {
+        let long = payloads.iter().filter(|payload| payload.len() > PAYLOAD_LEN_MAX).count();
+        self.serve(
+            &self.lanes.keccak,
+            Load { on_device: payloads.len() - long, on_cpu: long },
+            |kernel, device| kernel.hash(device, payloads),
+            |digests, item| digests[item] == keccak::keccak256_one(payloads.get(item)),
+            || keccak::keccak256(payloads),
+        )
+    }
+
+    /// Does a batch where it pays. `is_right` recomputes one item on the CPU and compares.
+    fn serve<K: DeviceKernel, T>(
+        &self,
+        lane: &Lane<K>,
+        load: Load,
+        on_device: impl FnOnce(&K, &Device) -> Result<T, DeviceError>,
+        is_right: impl Fn(&T, usize) -> bool,
+        on_cpu: impl FnOnce() -> T,
+    ) -> T {
+        let batch_len = load.on_device + load.on_cpu;
+        let served =
+            self.device.as_ref().filter(|_| !self.is_quarantined()).zip(lane.kernel_for(load.on_device));
+        let Some((device, kernel)) = served else {
+            lane.count(&lane.cpu, batch_len);
+            return on_cpu();
+        };
+        let result = on_device(kernel, device).and_then(|answer| {
+            match self.sampler.draw(batch_len).into_iter().find(|&item| !is_right(&answer, item)) {
+                None => Ok(answer),
+                Some(item) => Err(DeviceError::WrongAnswer { site: device.site(K::NAME, batch_len), item }),
+            }
+        });
+        match result {
+            Ok(answer) => {
+                lane.count(&lane.gpu, load.on_device);
+                lane.count(&lane.cpu, load.on_cpu);
+                answer
+            }
+            Err(error) => {
+                self.quarantine(&error);
+                lane.count(&lane.redone, batch_len);
+                lane.count(&lane.cpu, batch_len);
+                on_cpu()
+            }
+        }
+    }
+
+    fn quarantine(&self, error: &DeviceError) {
+        if !self.is_quarantined.swap(true, Ordering::AcqRel) {
+            log::warn!("device out of service, the CPU takes over and redoes the batch: {error}");
+        }
+    }
+}
+
+/// Items of a batch, by where they would be done if the device took it.
+#[derive(Clone, Copy, Debug)]
+struct Load {
+    on_device: usize,
+    on_cpu: usize,
+}
+
+/// The result of a thread; its panic goes on in this one.
+fn join<T>(handle: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
