@@ -138,7 +138,7 @@ fn plus(a: Big, b: Big) -> Big {
     let (mut sum, mut carry) = ([0; 48], 0);
     for digit in (0..48).rev() {
         let total = u32::from(a[digit]) + u32::from(b[digit]) + carry;
-        (sum[digit], carry) = ((total % 256) as u8, total / 256);
+        (sum[digit], carry) = (u8::try_from(total % 256).unwrap(), total / 256);
     }
     sum
 }
