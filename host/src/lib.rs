@@ -1,1 +1,3 @@
 //! Outrider: a transaction execution coprocessor for Ethereum-compatible validators.
+
+pub mod state;
