@@ -13,7 +13,7 @@
 //! * [`serial`]: a table of accounts walked in order, for all widths. The production CPU form.
 //! * [`scan`]: the device's algorithm on the CPU, stage by stage in the device's layout. It finds
 //!   which stage is at fault when a device disagrees; it is not meant to be fast.
-//! * `gpu`: the same stages as WGSL.
+//! * [`gpu`]: the same stages as WGSL.
 //!
 //! The last two hold amounts in 160 bits of two's complement, which suffices if every amount and
 //! balance is below 2^128 and a batch holds fewer than 2^24 transfers: see [`scan::fits`]. Whatever is
@@ -24,6 +24,8 @@
 //! again with `&transfers[done + 1..]` and the gas that is left.
 
 pub mod amount;
+pub mod gpu;
+mod known;
 pub mod scan;
 pub mod serial;
 #[cfg(test)]

@@ -385,3 +385,13 @@ fn stages_agree_with_a_scan_that_knows_no_blocks() {
         assert_eq!(before.running.sends as usize, sends, "block {block}");
     }
 }
+
+#[test]
+fn cpu_ways_give_the_known_answers() {
+    let serial =
+        super::known::run(|accounts, transfers, terms| Ok::<_, ()>(serial::run(accounts, transfers, terms)));
+    assert_eq!(serial, Ok(None));
+    let scan =
+        super::known::run(|accounts, transfers, terms| scan::run(accounts, transfers, terms).ok_or(()));
+    assert_eq!(scan, Ok(None));
+}

@@ -1,0 +1,337 @@
+//! An open device: its life, its death, and the seam where both are watched.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::adapter::{self, AdapterInfo, DeviceChoice, NoSuchAdapter};
+use super::buffer::{self, Buffer, Pool, Purpose};
+use super::error::{DeviceError, Site};
+use super::fault::{Fault, FaultPlan, Injector};
+use super::job::Job;
+use super::pipeline::{self, Pipeline};
+use super::shader::{IntegerForm, Shader};
+
+/// Most items of one dispatch.
+pub const BATCH_LEN_MAX: usize = 65_536;
+
+/// How a device is opened and watched.
+#[derive(Clone, Debug)]
+pub struct DeviceOptions {
+    /// Longest wait for a job in service.
+    pub deadline: Duration,
+    /// Longest wait for a job before service, when the driver may still be compiling.
+    pub self_test_deadline: Duration,
+    /// Forces an integer form; without it the adapter decides.
+    pub integer_form: Option<IntegerForm>,
+    /// Items of one dispatch, at most [`BATCH_LEN_MAX`].
+    pub batch_len_max: usize,
+    /// A fault to play.
+    pub fault: Option<FaultPlan>,
+}
+
+impl Default for DeviceOptions {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(10),
+            self_test_deadline: Duration::from_secs(60),
+            integer_form: None,
+            batch_len_max: BATCH_LEN_MAX,
+            fault: None,
+        }
+    }
+}
+
+/// Why no device could be opened.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The adapter that was asked for is not there.
+    #[error(transparent)]
+    NoSuchAdapter(#[from] NoSuchAdapter),
+    /// It is there and does not work.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+}
+
+/// A handle to an open device. Clones share it.
+///
+/// A device starts in its proving phase (long deadlines, self-test faults) and is put in service by
+/// [`Self::begin_service`]. A device that is lost or misses a deadline is dead: nothing is asked of it
+/// again, and what the driver holds for it is leaked, because giving it back would wait for the
+/// kernel that hangs.
+#[derive(Clone)]
+pub struct Device {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    raw: wgpu::Device,
+    queue: wgpu::Queue,
+    info: AdapterInfo,
+    name: Arc<str>,
+    limits: wgpu::Limits,
+    form: IntegerForm,
+    options: DeviceOptions,
+    in_service: AtomicBool,
+    death: Arc<Death>,
+    injector: Injector,
+    pool: Pool,
+}
+
+/// Set once, by whoever first sees that the device is gone.
+#[derive(Debug, Default)]
+struct Death {
+    is_dead: AtomicBool,
+    reason: Mutex<Option<Arc<str>>>,
+}
+
+impl Death {
+    /// Whether this call was the first.
+    fn declare(&self, reason: &str) -> bool {
+        let mut slot = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        if slot.is_some() {
+            return false;
+        }
+        *slot = Some(reason.into());
+        self.is_dead.store(true, Ordering::Release);
+        true
+    }
+
+    fn reason(&self) -> Option<Arc<str>> {
+        if !self.is_dead.load(Ordering::Acquire) {
+            return None;
+        }
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Device {
+    /// Opens the adapter that is meant; `None` where the choice comes to the CPU.
+    ///
+    /// # Errors
+    /// [`OpenError::NoSuchAdapter`], or [`OpenError::Device`] if its driver fails.
+    pub fn open(choice: &DeviceChoice, options: DeviceOptions) -> Result<Option<Self>, OpenError> {
+        let Some((info, adapter)) = adapter::select(choice)? else { return Ok(None) };
+        let form = options.integer_form.unwrap_or_else(|| adapter::integer_form(&info));
+        let site = Site { kernel: "open", batch_len: 0, adapter: info.name.as_str().into() };
+        let mut features = wgpu::Features::empty();
+        if form == IntegerForm::U64 {
+            features |= wgpu::Features::SHADER_INT64;
+        }
+        let limits = adapter.limits();
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("outrider"),
+            required_features: features,
+            required_limits: limits.clone(),
+            ..Default::default()
+        };
+        let (raw, queue) = pollster::block_on(adapter.request_device(&descriptor))
+            .map_err(|error| DeviceError::Lost { site: site.clone(), reason: error.to_string() })?;
+
+        let death = Arc::new(Death::default());
+        let on_loss = Arc::clone(&death);
+        raw.set_device_lost_callback(move |reason, message| {
+            on_loss.declare(&format!("{reason:?}: {message}"));
+        });
+        // Every call is made inside an error scope; what escapes is a bug worth a line, not a panic.
+        raw.on_uncaptured_error(Arc::new(|error| log::error!("device error outside of any scope: {error}")));
+        let injector = Injector::new(options.fault);
+        Ok(Some(Self {
+            inner: Arc::new(Inner {
+                raw,
+                queue,
+                info,
+                name: site.adapter,
+                limits,
+                form,
+                options,
+                in_service: AtomicBool::new(false),
+                death,
+                injector,
+                pool: Pool::default(),
+            }),
+        }))
+    }
+
+    /// The adapter it runs on.
+    #[must_use]
+    pub fn info(&self) -> &AdapterInfo {
+        &self.inner.info
+    }
+
+    /// Which integers its kernels are written in.
+    #[must_use]
+    pub fn integer_form(&self) -> IntegerForm {
+        self.inner.form
+    }
+
+    /// Ends the proving phase: from here on jobs have the deadline of the service.
+    pub fn begin_service(&self) {
+        self.inner.in_service.store(true, Ordering::Release);
+    }
+
+    /// Whether it can still be used.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.inner.death.reason().is_none()
+    }
+
+    /// Most items of one dispatch, if the largest buffer takes `bytes_per_item`. At least 1.
+    #[must_use]
+    pub fn batch_len_max(&self, bytes_per_item: u64) -> usize {
+        let limits = &self.inner.limits;
+        let bytes = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        let by_bytes = usize::try_from(bytes / bytes_per_item.max(1)).unwrap_or(usize::MAX);
+        let by_workgroups = limits.max_compute_workgroups_per_dimension as usize;
+        by_bytes.min(by_workgroups).min(self.inner.options.batch_len_max).clamp(1, BATCH_LEN_MAX)
+    }
+
+    /// Largest buffer that can be bound, in bytes.
+    #[must_use]
+    pub fn buffer_bytes_max(&self) -> u64 {
+        self.inner.limits.max_storage_buffer_binding_size.min(self.inner.limits.max_buffer_size)
+    }
+
+    /// Compiles shaders, on two threads; the answer is in the order of the question.
+    ///
+    /// # Errors
+    /// The first that cannot be used, as [`DeviceError::Shader`] or the driver's refusal.
+    pub fn compile(&self, shaders: &[Shader]) -> Result<Vec<Pipeline>, DeviceError> {
+        pipeline::compile_all(self, shaders)
+    }
+
+    /// Begins a job of a kernel for a batch of so many items.
+    #[must_use]
+    pub fn job(&self, kernel: &'static str, batch_len: usize) -> Job {
+        Job::new(self.clone(), kernel, batch_len)
+    }
+
+    /// Puts words on the device to stay for many jobs: tables.
+    ///
+    /// # Errors
+    /// [`DeviceError::OutOfMemory`] or a dead device.
+    pub fn upload(&self, kernel: &'static str, words: &[u32]) -> Result<Buffer, DeviceError> {
+        let buffer = buffer::lease(self, kernel, 0, Purpose::Storage, words.len())?;
+        self.write(&self.site(kernel, 0), &buffer, bytemuck::cast_slice(words))?;
+        Ok(buffer)
+    }
+
+    /// Names a place for errors.
+    #[must_use]
+    pub fn site(&self, kernel: &'static str, batch_len: usize) -> Site {
+        Site { kernel, batch_len, adapter: Arc::clone(&self.inner.name) }
+    }
+
+    /// Writes bytes, a multiple of 4, to the start of a buffer, before anything that is submitted later.
+    pub(super) fn write(&self, site: &Site, buffer: &Buffer, bytes: &[u8]) -> Result<(), DeviceError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.guarded(site, |_| self.inner.queue.write_buffer(buffer.raw(), 0, bytes))
+    }
+
+    /// Writes any number of bytes to the start of a buffer; the last word is filled up with zeros.
+    pub(super) fn write_bytes(&self, site: &Site, buffer: &Buffer, bytes: &[u8]) -> Result<(), DeviceError> {
+        let (whole, rest) = bytes.split_at(bytes.len() & !3);
+        self.write(site, buffer, whole)?;
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let mut last = [0_u8; 4];
+        last[..rest.len()].copy_from_slice(rest);
+        self.guarded(site, |_| self.inner.queue.write_buffer(buffer.raw(), whole.len() as u64, &last))
+    }
+
+    /// Most workgroups of one dispatch.
+    pub(super) fn workgroups_max(&self) -> u32 {
+        self.inner.limits.max_compute_workgroups_per_dimension
+    }
+
+    /// Calls the API inside error scopes. Every call goes through here.
+    pub(super) fn guarded<T>(
+        &self,
+        site: &Site,
+        call: impl FnOnce(&wgpu::Device) -> T,
+    ) -> Result<T, DeviceError> {
+        self.check_in_service(site)?;
+        let raw = &self.inner.raw;
+        let filters =
+            [wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation];
+        let scopes = filters.map(|filter| raw.push_error_scope(filter));
+        let value = call(raw);
+        let mut first = None;
+        for scope in scopes.into_iter().rev() {
+            if let Some(error) = pollster::block_on(scope.pop()) {
+                first.get_or_insert(error);
+            }
+        }
+        match first {
+            None => Ok(value),
+            // A lost device answers everything with a validation error: say what is really the matter.
+            Some(error) => {
+                self.check_alive(site)?;
+                Err(DeviceError::from_api(site.clone(), error))
+            }
+        }
+    }
+
+    /// [`DeviceError::Lost`] if the device is gone.
+    pub(super) fn check_alive(&self, site: &Site) -> Result<(), DeviceError> {
+        match self.inner.death.reason() {
+            None => Ok(()),
+            Some(reason) => Err(DeviceError::Lost { site: site.clone(), reason: reason.to_string() }),
+        }
+    }
+
+    /// [`DeviceError::OutOfService`] if the device was gone before.
+    pub(super) fn check_in_service(&self, site: &Site) -> Result<(), DeviceError> {
+        match self.inner.death.reason() {
+            None => Ok(()),
+            Some(reason) => Err(DeviceError::OutOfService { site: site.clone(), reason }),
+        }
+    }
+
+    /// Declares the device dead. Its objects of the driver are leaked: see the type's description.
+    pub(super) fn bury(&self, reason: &str) {
+        self.inner.death.declare(reason);
+        std::mem::forget(self.inner.raw.clone());
+        std::mem::forget(self.inner.queue.clone());
+    }
+
+    pub(super) fn deadline(&self) -> Duration {
+        if self.inner.in_service.load(Ordering::Acquire) {
+            self.inner.options.deadline
+        } else {
+            self.inner.options.self_test_deadline
+        }
+    }
+
+    pub(super) fn strike(&self) -> Option<Fault> {
+        self.inner.injector.strike(self.inner.in_service.load(Ordering::Acquire))
+    }
+
+    pub(super) fn raw(&self) -> &wgpu::Device {
+        &self.inner.raw
+    }
+
+    pub(super) fn queue(&self) -> &wgpu::Queue {
+        &self.inner.queue
+    }
+
+    pub(super) fn pool(&self) -> &Pool {
+        &self.inner.pool
+    }
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Device")
+            .field("adapter", &self.inner.info.name)
+            .field("integer_form", &self.inner.form)
+            .field("death", &self.inner.death.reason())
+            .finish_non_exhaustive()
+    }
+}

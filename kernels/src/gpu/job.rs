@@ -1,0 +1,303 @@
+//! Jobs: uploads, dispatches in order, readback, and a wait that ends.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+use super::buffer::{self, Buffer, Purpose};
+use super::device::Device;
+use super::error::{DeviceError, Site};
+use super::fault::Fault;
+use super::pipeline::Pipeline;
+
+/// How long one look at the device lasts, so that another thread's verdict on it is seen soon.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A list of dispatches over buffers, put together by one thread and submitted at once.
+///
+/// Buffers stay valid after the job, so that stages can hand them on without a readback.
+#[derive(Debug)]
+pub struct Job {
+    device: Device,
+    site: Site,
+    dispatches: Vec<Dispatch>,
+    reads: Vec<Buffer>,
+}
+
+#[derive(Debug)]
+struct Dispatch {
+    pipeline: Pipeline,
+    workgroups: u32,
+    buffers: Vec<Buffer>,
+}
+
+/// A claim to the words of a buffer, to be made good by [`Outputs::take`].
+#[derive(Debug)]
+pub struct Readback(usize);
+
+impl Job {
+    pub(super) fn new(device: Device, kernel: &'static str, batch_len: usize) -> Self {
+        let site = device.site(kernel, batch_len);
+        Self { device, site, dispatches: Vec::new(), reads: Vec::new() }
+    }
+
+    /// Where errors of this job are said to have happened.
+    #[must_use]
+    pub const fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// The device it will run on.
+    #[must_use]
+    pub const fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// A buffer of so many words (at least 1). **Its content is whatever an earlier job left.**
+    ///
+    /// # Errors
+    /// [`DeviceError::OutOfMemory`] or a dead device; so for all that makes buffers.
+    pub fn buffer(&self, len_words: usize) -> Result<Buffer, DeviceError> {
+        buffer::lease(&self.device, self.site.kernel, self.site.batch_len, Purpose::Storage, len_words)
+    }
+
+    /// A buffer of so many words (at least 1), each holding `word`, for instance [`super::SENTINEL`].
+    ///
+    /// # Errors
+    /// As [`Self::buffer`].
+    pub fn buffer_filled(&self, len_words: usize, word: u32) -> Result<Buffer, DeviceError> {
+        self.upload(&vec![word; len_words.max(1)])
+    }
+
+    /// A buffer that holds these words.
+    ///
+    /// # Errors
+    /// As [`Self::buffer`].
+    pub fn upload(&self, words: &[u32]) -> Result<Buffer, DeviceError> {
+        let buffer = self.buffer(words.len())?;
+        self.device.write(&self.site, &buffer, bytemuck::cast_slice(words))?;
+        Ok(buffer)
+    }
+
+    /// A buffer that holds these bytes, first byte lowest in its word; the last word is filled up with zeros.
+    ///
+    /// # Errors
+    /// As [`Self::buffer`].
+    pub fn upload_bytes(&self, bytes: &[u8]) -> Result<Buffer, DeviceError> {
+        let buffer = self.buffer(bytes.len().div_ceil(4))?;
+        self.device.write_bytes(&self.site, &buffer, bytes)?;
+        Ok(buffer)
+    }
+
+    /// Adds a dispatch of at least `invocations` invocations (rounded up to whole workgroups: the
+    /// shader compares its index with a length). `buffers` are in order of their binding numbers; one
+    /// that a shader writes must not be bound twice in a dispatch. Later dispatches see what earlier ones wrote.
+    ///
+    /// # Panics
+    /// If the number of buffers is not the shader's, or the workgroups are more than a dispatch can have:
+    /// both are mistakes of the kernel's author.
+    pub fn dispatch(&mut self, pipeline: &Pipeline, invocations: usize, buffers: &[&Buffer]) {
+        assert_eq!(buffers.len(), pipeline.bindings.len(), "buffers of {}", pipeline.name);
+        let workgroups = invocations.div_ceil(pipeline.workgroup_len as usize);
+        let workgroups = u32::try_from(workgroups).ok().filter(|&n| n <= self.device.workgroups_max());
+        let workgroups =
+            workgroups.unwrap_or_else(|| panic!("{invocations} invocations of {}", pipeline.name));
+        if workgroups == 0 {
+            return;
+        }
+        let buffers = buffers.iter().map(|&buffer| buffer.clone()).collect();
+        self.dispatches.push(Dispatch { pipeline: pipeline.clone(), workgroups, buffers });
+    }
+
+    /// Asks for the words of a buffer as they are after the last dispatch.
+    pub fn read(&mut self, buffer: &Buffer) -> Readback {
+        self.reads.push(buffer.clone());
+        Readback(self.reads.len() - 1)
+    }
+
+    /// Hands the job to the device and returns at once.
+    ///
+    /// # Errors
+    /// Whatever the device answers at once; what it answers later comes from [`Pending::wait`].
+    pub fn submit(self) -> Result<Pending, DeviceError> {
+        self.device.check_in_service(&self.site)?;
+        let fault = self.device.strike();
+        match fault {
+            Some(Fault::Lost) => self.device.raw().destroy(),
+            Some(Fault::OutOfMemory) => {
+                let error = wgpu::Error::OutOfMemory { source: "fault injection".into() };
+                return Err(DeviceError::from_api(self.site, error));
+            }
+            _ => {}
+        }
+        let words: usize = self.reads.iter().map(Buffer::len_words).sum();
+        let staging =
+            buffer::lease(&self.device, self.site.kernel, self.site.batch_len, Purpose::Staging, words);
+        let staging = self.named_if_lost(staging)?;
+        let submitted = self.device.guarded(&self.site, |raw| self.encode_and_submit(raw, &staging));
+        let submission = self.named_if_lost(submitted)?;
+
+        let mapping = Arc::new(AtomicU8::new(MAPPING));
+        let seen = Arc::clone(&mapping);
+        let mapped = self.device.guarded(&self.site, |_| {
+            staging.raw().slice(..staging.bytes()).map_async(wgpu::MapMode::Read, move |result| {
+                seen.store(if result.is_ok() { MAPPED } else { MAP_FAILED }, Ordering::Release);
+            });
+        });
+        self.named_if_lost(mapped)?;
+        let deadline = self.device.deadline();
+        Ok(Pending { submitted_at: Instant::now(), job: self, staging, submission, mapping, deadline, fault })
+    }
+
+    /// [`Self::submit`] and [`Pending::wait`].
+    ///
+    /// # Errors
+    /// Any [`DeviceError`].
+    pub fn run(self) -> Result<Outputs, DeviceError> {
+        self.submit()?.wait()
+    }
+
+    /// In service when the job began: so a loss seen on the way is this job's own news.
+    fn named_if_lost<T>(&self, result: Result<T, DeviceError>) -> Result<T, DeviceError> {
+        result.map_err(|error| match error {
+            DeviceError::OutOfService { site, reason } => {
+                DeviceError::Lost { site, reason: reason.to_string() }
+            }
+            other => other,
+        })
+    }
+
+    fn encode_and_submit(&self, raw: &wgpu::Device, staging: &Buffer) -> wgpu::SubmissionIndex {
+        let label = Some(self.site.kernel);
+        let mut encoder = raw.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
+        if !self.dispatches.is_empty() {
+            let mut pass =
+                encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label, timestamp_writes: None });
+            for dispatch in &self.dispatches {
+                let entries: Vec<_> = (0..)
+                    .zip(&dispatch.buffers)
+                    .map(|(binding, buffer)| wgpu::BindGroupEntry {
+                        binding,
+                        resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                            buffer: buffer.raw(),
+                            offset: 0,
+                            size: std::num::NonZeroU64::new(buffer.bytes()),
+                        }),
+                    })
+                    .collect();
+                let group = raw.create_bind_group(&wgpu::BindGroupDescriptor {
+                    label: Some(dispatch.pipeline.name),
+                    layout: &dispatch.pipeline.layout,
+                    entries: &entries,
+                });
+                pass.set_pipeline(&dispatch.pipeline.raw);
+                pass.set_bind_group(0, &group, &[]);
+                pass.dispatch_workgroups(dispatch.workgroups, 1, 1);
+            }
+        }
+        let mut offset = 0;
+        for buffer in &self.reads {
+            encoder.copy_buffer_to_buffer(buffer.raw(), 0, staging.raw(), offset, buffer.bytes());
+            offset += buffer.bytes();
+        }
+        self.device.queue().submit([encoder.finish()])
+    }
+}
+
+const MAPPING: u8 = 0;
+const MAPPED: u8 = 1;
+const MAP_FAILED: u8 = 2;
+
+/// A job on its way.
+#[derive(Debug)]
+pub struct Pending {
+    job: Job,
+    staging: Buffer,
+    submission: wgpu::SubmissionIndex,
+    mapping: Arc<AtomicU8>,
+    submitted_at: Instant,
+    deadline: Duration,
+    fault: Option<Fault>,
+}
+
+impl Pending {
+    /// Waits for the job's end, but no longer than the device's deadline, counted from the submission.
+    ///
+    /// # Errors
+    /// Any [`DeviceError`]. After [`DeviceError::Deadline`] the device is dead.
+    pub fn wait(self) -> Result<Outputs, DeviceError> {
+        let Job { device, site, reads, .. } = &self.job;
+        loop {
+            device.check_alive(site)?;
+            match self.mapping.load(Ordering::Acquire) {
+                MAPPED if self.fault != Some(Fault::Hang) => break,
+                MAP_FAILED => {
+                    let detail = "results could not be mapped".to_owned();
+                    return Err(DeviceError::Internal { site: site.clone(), detail });
+                }
+                _ => {}
+            }
+            let left = self.deadline.saturating_sub(self.submitted_at.elapsed());
+            if left.is_zero() {
+                device.bury(&format!("no answer within {:?} in kernel {}", self.deadline, site.kernel));
+                return Err(DeviceError::Deadline { site: site.clone(), deadline: self.deadline });
+            }
+            self.look(left.min(LOOK))?;
+        }
+        let mut words = Vec::with_capacity(reads.len());
+        if !reads.is_empty() {
+            let view =
+                device.guarded(site, |_| self.staging.raw().get_mapped_range(..self.staging.bytes()))?;
+            let view = view
+                .map_err(|error| DeviceError::Internal { site: site.clone(), detail: error.to_string() })?;
+            let mut rest: &[u8] = &view;
+            for buffer in reads {
+                let (bytes, after) = rest.split_at(buffer.len_words() * 4);
+                words.push(Some(self.received(bytes)));
+                rest = after;
+            }
+        }
+        self.staging.raw().unmap();
+        Ok(Outputs { words })
+    }
+
+    /// Lets the API notice what the device has done, for at most `timeout`.
+    fn look(&self, timeout: Duration) -> Result<(), DeviceError> {
+        let Job { device, site, .. } = &self.job;
+        if self.fault == Some(Fault::Hang) {
+            std::thread::sleep(timeout);
+            return Ok(());
+        }
+        let submission_index = Some(self.submission.clone());
+        let poll = wgpu::PollType::Wait { submission_index, timeout: Some(timeout) };
+        match device.guarded(site, |raw| raw.poll(poll))? {
+            Ok(_) | Err(wgpu::PollError::Timeout) => Ok(()),
+            Err(error) => Err(DeviceError::Internal { site: site.clone(), detail: error.to_string() }),
+        }
+    }
+
+    fn received(&self, bytes: &[u8]) -> Vec<u32> {
+        let mut words: Vec<u32> = bytemuck::pod_collect_to_vec(bytes);
+        if matches!(self.fault, Some(Fault::WrongSelfTest | Fault::WrongAnswer)) {
+            words.iter_mut().for_each(|word| *word ^= 1);
+        }
+        words
+    }
+}
+
+/// What a job read back.
+#[derive(Debug)]
+pub struct Outputs {
+    words: Vec<Option<Vec<u32>>>,
+}
+
+impl Outputs {
+    /// The words asked for by [`Job::read`] of the same job.
+    ///
+    /// # Panics
+    /// If the claim is of another job with more reads.
+    #[must_use]
+    pub fn take(&mut self, readback: Readback) -> Vec<u32> {
+        self.words[readback.0].take().expect("a claim is made good once: it is not Clone")
+    }
+}

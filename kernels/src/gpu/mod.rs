@@ -1,0 +1,64 @@
+//! The room that knows wgpu. All else speaks of devices, shaders, buffers and jobs.
+//!
+//! What it promises:
+//!
+//! - **Every failure is a value** that names kernel, batch and adapter ([`DeviceError`]); no call
+//!   panics because of a driver.
+//! - **Every wait ends** at a deadline. The device is then dead: it is leaked, never dropped, and no later
+//!   call waits for it.
+//! - **No silence is taken for an answer**: shaders compile inside error scopes, status words start as a
+//!   [`SENTINEL`], and the runtime checks of shaders stay on.
+//! - **Every shader keeps the house rules** ([`lint`]) before a driver sees it.
+//! - **Failures can be had on demand** ([`Fault`]), by the same paths that real ones take.
+//!
+//! ```text
+//! adapter ──open──▶ Device ──compile(&[Shader])──▶ Pipeline
+//!                     │ job(kernel, batch_len)
+//!                     ▼
+//!                    Job: upload, buffer, dispatch.., read ──submit──▶ Pending ──wait──▶ Outputs
+//! ```
+
+mod adapter;
+mod buffer;
+mod device;
+mod error;
+mod fault;
+mod job;
+pub mod lint;
+mod pipeline;
+mod shader;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use adapter::{AdapterInfo, AdapterKind, DeviceChoice, NoSuchAdapter, adapters};
+pub use buffer::Buffer;
+pub use device::{BATCH_LEN_MAX, Device, DeviceOptions, OpenError};
+pub use error::{DeviceError, ShaderError, Site};
+pub use fault::{Fault, FaultPlan, ParseFaultError};
+pub use job::{Job, Outputs, Pending, Readback};
+pub use pipeline::Pipeline;
+pub use shader::{BindingAccess, CheckedShader, IntegerForm, Module, SENTINEL, Shader, WORKGROUP_LEN};
+
+/// The contract of a kernel on a device: what the registry and the accelerator need of each.
+pub trait DeviceKernel: Sized + Send + Sync {
+    /// Name, as in `shaders/NAME.wgsl` and `kernels/src/NAME/`.
+    const NAME: &'static str;
+
+    /// Items from which a batch is thought to pay on a device, until it is measured.
+    const CROSSOVER: usize;
+
+    /// All its shaders, in the order in which [`Self::new`] gets the pipelines.
+    fn shaders(form: IntegerForm) -> Vec<Shader>;
+
+    /// Takes the compiled [`Self::shaders`] and puts tables on the device.
+    ///
+    /// # Errors
+    /// Any [`DeviceError`].
+    fn new(device: &Device, pipelines: Vec<Pipeline>) -> Result<Self, DeviceError>;
+
+    /// Known-answer test that dispatches every pipeline at least once. When it has returned, the kernel is ready.
+    ///
+    /// # Errors
+    /// [`DeviceError::WrongAnswer`] above all.
+    fn self_test(&self, device: &Device) -> Result<(), DeviceError>;
+}

@@ -1,0 +1,138 @@
+//! The runtime on a real adapter, and every way it can fail.
+
+use std::time::{Duration, Instant};
+
+use super::*;
+
+/// Opens the best adapter for a test. Without any, says so and returns `None`; with
+/// `OUTRIDER_REQUIRE_GPU=1` that is a failure.
+pub(crate) fn device(options: DeviceOptions) -> Option<Device> {
+    match Device::open(&DeviceChoice::Gpu, options) {
+        Ok(device) => device,
+        Err(OpenError::NoSuchAdapter(error)) => {
+            let required = std::env::var_os("OUTRIDER_REQUIRE_GPU").is_some_and(|value| value == "1");
+            assert!(!required, "OUTRIDER_REQUIRE_GPU=1, but {error}");
+            eprintln!("skipped: no adapter");
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// [`device`] with a forced integer form.
+pub(crate) fn device_in_form(form: IntegerForm) -> Option<Device> {
+    device(DeviceOptions { integer_form: Some(form), ..DeviceOptions::default() })
+}
+
+const DOUBLE: &str = "
+@group(0) @binding(0) var<storage, read> input: array<u32>;
+@group(0) @binding(1) var<storage, read_write> output: array<u32>;
+@compute @workgroup_size(WORKGROUP_LEN)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    if (id.x < arrayLength(&input)) { output[id.x] = 2u * input[id.x]; }
+}";
+
+fn double(device: &Device, words: &[u32]) -> Result<Vec<u32>, DeviceError> {
+    let pipelines = device.compile(&[Shader::new("double", DOUBLE)])?;
+    let mut job = device.job("double", words.len());
+    let input = job.upload(words)?;
+    let middle = job.buffer(words.len())?;
+    let output = job.buffer_filled(words.len(), SENTINEL)?;
+    job.dispatch(&pipelines[0], words.len(), &[&input, &middle]);
+    job.dispatch(&pipelines[0], words.len(), &[&middle, &output]);
+    let read = job.read(&output);
+    Ok(job.run()?.take(read))
+}
+
+#[test]
+fn dispatches_of_a_job_run_in_order_at_every_boundary() {
+    let Some(device) = device(DeviceOptions::default()) else { return };
+    for len in [1, 63, 64, 65, 1000, BATCH_LEN_MAX] {
+        let words: Vec<u32> = (0..u32::try_from(len).unwrap()).map(|i| i.wrapping_mul(0x9E37_79B9)).collect();
+        let expected: Vec<u32> = words.iter().map(|word| word.wrapping_mul(4)).collect();
+        assert_eq!(double(&device, &words).unwrap(), expected, "{len} words");
+    }
+}
+
+#[test]
+fn buffers_go_back_to_the_pool() {
+    let Some(device) = device(DeviceOptions::default()) else { return };
+    double(&device, &[1; 5000]).unwrap();
+    let idle = device.pool().idle_bytes();
+    assert!(idle >= 4 * 5000 * 4, "{idle}");
+    for _ in 0..10 {
+        double(&device, &[2; 5000]).unwrap();
+    }
+    assert_eq!(device.pool().idle_bytes(), idle);
+}
+
+fn faulty(fault: Fault) -> Option<Device> {
+    let deadline = Duration::from_millis(200);
+    let device = device(DeviceOptions { deadline, fault: Some(fault.into()), ..DeviceOptions::default() })?;
+    assert_eq!(double(&device, &[3]).unwrap(), [12], "no fault before service");
+    device.begin_service();
+    Some(device)
+}
+
+#[test]
+fn a_lost_device_is_an_error_and_stays_one() {
+    let Some(device) = faulty(Fault::Lost) else { return };
+    let error = double(&device, &[3]).unwrap_err();
+    assert!(matches!(error, DeviceError::Lost { .. }), "{error}");
+    let error = double(&device, &[3]).unwrap_err();
+    assert!(matches!(error, DeviceError::OutOfService { .. }), "{error}");
+    assert!(!device.is_alive());
+}
+
+#[test]
+fn a_hung_device_is_given_up_at_its_deadline_and_no_later_call_waits_for_it() {
+    let Some(device) = faulty(Fault::Hang) else { return };
+    let start = Instant::now();
+    let error = double(&device, &[3, 4]).unwrap_err();
+    assert!(matches!(error, DeviceError::Deadline { .. }), "{error}");
+    assert_eq!((error.site().kernel, error.site().batch_len), ("double", 2));
+    assert!(start.elapsed() >= Duration::from_millis(200));
+    let start = Instant::now();
+    let error = double(&device, &[3]).unwrap_err();
+    assert!(matches!(error, DeviceError::OutOfService { .. }), "{error}");
+    drop(device);
+    assert!(start.elapsed() < Duration::from_millis(100), "{:?}", start.elapsed());
+}
+
+#[test]
+fn running_out_of_memory_is_an_error_and_the_device_lives() {
+    let Some(device) = faulty(Fault::OutOfMemory) else { return };
+    let error = double(&device, &[3]).unwrap_err();
+    assert!(matches!(error, DeviceError::OutOfMemory { .. }), "{error}");
+    assert!(device.is_alive());
+}
+
+#[test]
+fn a_buffer_beyond_the_adapters_limit_is_out_of_memory_not_a_crash() {
+    let Some(device) = device(DeviceOptions::default()) else { return };
+    let words = usize::try_from(device.buffer_bytes_max() / 4).unwrap() + 1;
+    let error = device.job("test", 1).buffer(words).unwrap_err();
+    assert!(matches!(error, DeviceError::OutOfMemory { .. }), "{error}");
+}
+
+#[test]
+fn wrong_answers_come_in_their_own_phase() {
+    let Some(device) = faulty(Fault::WrongAnswer) else { return };
+    assert_eq!(double(&device, &[3]).unwrap(), [13]);
+}
+
+#[test]
+fn an_adapter_that_is_not_there_is_named_in_the_error() {
+    let choice = DeviceChoice::Name("no such adapter".to_owned());
+    let error = Device::open(&choice, DeviceOptions::default()).unwrap_err();
+    assert!(matches!(error, OpenError::NoSuchAdapter(_)), "{error}");
+    assert!(error.to_string().contains("no such adapter"), "{error}");
+}
+
+#[test]
+fn a_broken_shader_names_itself() {
+    let Some(device) = device(DeviceOptions::default()) else { return };
+    let error = device.compile(&[Shader::new("double", DOUBLE), Shader::new("bad", "fn")]).unwrap_err();
+    assert!(matches!(error, DeviceError::Shader { .. }), "{error}");
+    assert!(error.to_string().contains("bad"), "{error}");
+}
