@@ -25,6 +25,8 @@
 
 pub mod amount;
 pub mod gpu;
+#[cfg(test)]
+mod gpu_tests;
 mod known;
 pub mod scan;
 pub mod serial;
