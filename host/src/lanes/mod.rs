@@ -1,0 +1,3 @@
+//! Lanes: the ways a transaction can be executed.
+
+pub mod transfer;
