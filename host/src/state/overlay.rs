@@ -5,7 +5,7 @@ use alloy_primitives::{
     Address, B256, U256,
     map::{AddressMap, B256Map, HashMap},
 };
-use revm::state::{Account as RevmAccount, Bytecode, EvmState};
+use revm::state::{Account as RevmAccount, AccountInfo, Bytecode};
 
 /// One account as a block has left it so far.
 #[derive(Clone, Debug, Default)]
@@ -61,8 +61,7 @@ impl<'a> BlockState<'a> {
     /// Credits `amount` to an account and touches it, as the payment of a fee does: from Spurious
     /// Dragon on (`eip161`) an account that is then empty is removed, before it is created.
     ///
-    /// The sum wraps as revm's saturating addition would not: balances of a real chain cannot
-    /// overflow, so overflow is clamped here, as there.
+    /// A sum beyond 256 bits is clamped, as revm clamps it.
     pub fn credit(&mut self, address: Address, amount: U256, eip161: bool) -> Result<(), Unknown> {
         let before = self.account(&address)?;
         let mut account = before.unwrap_or_default();
@@ -77,16 +76,8 @@ impl<'a> BlockState<'a> {
         Ok(())
     }
 
-    /// Applies the state that one execution of revm returned, with EIP-161 semantics: revm's
-    /// journal has already turned the older rules into them when it is finalised.
-    pub fn commit(&mut self, state: EvmState) {
-        for (address, account) in state {
-            if account.is_touched() {
-                self.commit_account(address, account);
-            }
-        }
-    }
-
+    /// Applies one account that revm touched, with EIP-161 semantics: revm's journal has already
+    /// turned the older rules into them when it is finalised.
     fn commit_account(&mut self, address: Address, account: RevmAccount) {
         if account.is_selfdestructed() || (account.is_empty() && !account.is_created()) {
             self.set_account(address, None);
@@ -157,5 +148,35 @@ impl StateRead for BlockState<'_> {
 
     fn block_hash(&self, number: u64) -> Result<B256, Unknown> {
         self.base.block_hash(number)
+    }
+}
+
+impl revm::Database for BlockState<'_> {
+    type Error = Unknown;
+
+    fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Unknown> {
+        Ok(self.account(&address)?.map(AccountInfo::from))
+    }
+
+    fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, Unknown> {
+        self.code(&code_hash)
+    }
+
+    fn storage(&mut self, address: Address, index: U256) -> Result<U256, Unknown> {
+        StateRead::storage(self, &address, &index)
+    }
+
+    fn block_hash(&mut self, number: u64) -> Result<B256, Unknown> {
+        StateRead::block_hash(self, number)
+    }
+}
+
+impl revm::DatabaseCommit for BlockState<'_> {
+    fn commit(&mut self, changes: AddressMap<RevmAccount>) {
+        for (address, account) in changes {
+            if account.is_touched() {
+                self.commit_account(address, account);
+            }
+        }
     }
 }

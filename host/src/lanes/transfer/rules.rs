@@ -3,7 +3,8 @@
 //! Everything here follows from the transaction and the block's environment alone. What depends on
 //! accounts is checked by the lane. Gas comes from revm's own tables.
 
-use alloy_consensus::{EthereumTxEnvelope, Transaction};
+use crate::block::SignedTx;
+use alloy_consensus::Transaction;
 use alloy_evm::EvmEnv;
 use alloy_primitives::{Address, TxKind};
 use outrider_kernels::transfer::Transfer;
@@ -79,12 +80,12 @@ impl TransferRules {
     /// The transfer that a transaction is, with ids left at zero, and its recipient. `None` for
     /// whatever is no plain transfer by its form, or is not valid by it.
     #[must_use]
-    pub fn transfer<Eip4844>(&self, tx: &EthereumTxEnvelope<Eip4844>) -> Option<(Transfer, Address)> {
+    pub fn transfer(&self, tx: &SignedTx) -> Option<(Transfer, Address)> {
         match tx {
-            EthereumTxEnvelope::Legacy(tx) => self.checked(TransactionType::Legacy, tx.tx()),
-            EthereumTxEnvelope::Eip2930(tx) => self.checked(TransactionType::Eip2930, tx.tx()),
-            EthereumTxEnvelope::Eip1559(tx) => self.checked(TransactionType::Eip1559, tx.tx()),
-            EthereumTxEnvelope::Eip4844(_) | EthereumTxEnvelope::Eip7702(_) => None,
+            SignedTx::Legacy(tx) => self.checked(TransactionType::Legacy, tx.tx()),
+            SignedTx::Eip2930(tx) => self.checked(TransactionType::Eip2930, tx.tx()),
+            SignedTx::Eip1559(tx) => self.checked(TransactionType::Eip1559, tx.tx()),
+            SignedTx::Eip4844(_) | SignedTx::Eip7702(_) => None,
         }
     }
 
