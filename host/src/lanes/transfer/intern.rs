@@ -1,14 +1,14 @@
 //! Dense ids for addresses, dealt out in order of first sight.
 
 use alloy_primitives::{Address, map::DefaultHashBuilder};
-use std::hash::BuildHasher;
+use std::{fmt, hash::BuildHasher};
 
 /// A set of addresses whose members are numbered.
 ///
 /// A table of ids with linear probing, at most half full, beside the list of addresses: the
 /// table stays small enough for the cache, and the list is what ids index. Hashes are seeded for each
 /// process, so that no one can choose addresses that collide.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Interner {
     hasher: DefaultHashBuilder,
     /// One more than an id, or zero where free; a power of two long.
@@ -57,5 +57,11 @@ impl Interner {
     /// All addresses, at the index of their ids.
     pub(super) fn addresses(&self) -> &[Address] {
         &self.addresses
+    }
+}
+
+impl fmt::Debug for Interner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Interner").field("addresses", &self.addresses).finish_non_exhaustive()
     }
 }

@@ -31,11 +31,15 @@ pub struct TransferRules {
 
 impl TransferRules {
     /// The rules under an environment. `None` from Amsterdam on: a transfer there costs, logs and
-    /// meters otherwise (EIP-2780, 7708, 8037), so such blocks have no plain transfers.
+    /// meters otherwise (EIP-2780, 7708, 8037), so such blocks have no plain transfers. `None` also for
+    /// an environment under which revm refuses every transaction.
     #[must_use]
     pub fn new(env: &EvmEnv) -> Option<Self> {
         let spec = env.cfg_env.spec;
-        if spec.is_enabled_in(SpecId::AMSTERDAM) {
+        let lacks_randao = spec.is_enabled_in(SpecId::MERGE) && env.block_env.prevrandao.is_none();
+        let lacks_blob_gas =
+            spec.is_enabled_in(SpecId::CANCUN) && env.block_env.blob_excess_gas_and_price.is_none();
+        if spec.is_enabled_in(SpecId::AMSTERDAM) || lacks_randao || lacks_blob_gas {
             return None;
         }
         let mut rules = Self {
