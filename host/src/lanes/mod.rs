@@ -12,7 +12,10 @@ use crate::{
 };
 use alloy_eips::eip7685::Requests;
 use alloy_evm::block::{BlockExecutionError, BlockValidationError};
-use revm::context::result::{EVMError, InvalidTransaction};
+use revm::{
+    context::result::{EVMError, InvalidTransaction},
+    database_interface::bal::EvmDatabaseError,
+};
 
 /// What executing a block gives, whichever lanes did it.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,6 +102,12 @@ impl ExecutionError {
             }
         }
         if let BlockExecutionError::Internal(internal) = &error {
+            // revm's own block state wraps what its database says; our own state does not.
+            if let Some(EVMError::Database(EvmDatabaseError::Database(unknown))) =
+                internal.downcast_evm::<EVMError<EvmDatabaseError<Unknown>>>()
+            {
+                return Self::Unknown(*unknown);
+            }
             if let Some(EVMError::Database(unknown)) = internal.downcast_evm::<EVMError<Unknown>>() {
                 return Self::Unknown(*unknown);
             }

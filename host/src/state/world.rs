@@ -1,6 +1,6 @@
 //! The state at a block boundary, in memory.
 
-use super::{Account, ChangeSet, StateKey, StateRead, Unknown};
+use super::{Account, AccountChange, ChangeSet, StateKey, StateRead, Unknown};
 use alloy_primitives::{
     Address, B256, KECCAK256_EMPTY, U256,
     map::{AddressMap, B256Map, HashMap},
@@ -93,6 +93,30 @@ impl World {
     /// The slots of one account that are not zero.
     pub fn slots(&self, address: &Address) -> Option<&HashMap<U256, U256>> {
         self.storage.get(address)
+    }
+
+    /// What takes the state after `changes` back to this one.
+    pub fn undo(&self, changes: &ChangeSet) -> ChangeSet {
+        let accounts = changes
+            .accounts
+            .iter()
+            .map(|(address, change)| {
+                let slots = self.storage.get(address);
+                let rewrites_all = change.storage_wiped || change.account.is_none();
+                let storage = match slots {
+                    Some(slots) if rewrites_all => slots.clone(),
+                    _ => change
+                        .storage
+                        .keys()
+                        .map(|slot| (*slot, slots.and_then(|slots| slots.get(slot)).copied().unwrap_or_default()))
+                        .collect(),
+                };
+                let account = self.accounts.get(address).copied();
+                // Slots that only the changes wrote go with the wipe.
+                (*address, AccountChange { account, storage_wiped: rewrites_all, storage })
+            })
+            .collect();
+        ChangeSet { accounts, codes: B256Map::default() }
     }
 
     /// Applies what a block changed.

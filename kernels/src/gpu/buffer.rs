@@ -85,12 +85,6 @@ impl Pool {
         }
     }
 
-    /// Frees all idle buffers.
-    pub(super) fn clear(&self) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        *idle = Idle::default();
-    }
-
     #[cfg(test)]
     pub(super) fn idle_bytes(&self) -> u64 {
         self.idle.lock().unwrap().bytes

@@ -89,15 +89,11 @@ struct Death {
 }
 
 impl Death {
-    /// Whether this call was the first.
-    fn declare(&self, reason: &str) -> bool {
+    /// The first reason stands.
+    fn declare(&self, reason: &str) {
         let mut slot = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
-        if slot.is_some() {
-            return false;
-        }
-        *slot = Some(reason.into());
+        slot.get_or_insert_with(|| reason.into());
         self.is_dead.store(true, Ordering::Release);
-        true
     }
 
     fn reason(&self) -> Option<Arc<str>> {
@@ -105,6 +101,16 @@ impl Death {
             return None;
         }
         self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if self.death.reason().is_some() {
+            // Dropping the last handle waits for all that was submitted; a kernel that hangs never ends.
+            std::mem::forget(self.raw.clone());
+            std::mem::forget(self.queue.clone());
+        }
     }
 }
 
@@ -294,11 +300,9 @@ impl Device {
         }
     }
 
-    /// Declares the device dead. Its objects of the driver are leaked: see the type's description.
+    /// Declares the device dead, unless it is already.
     pub(super) fn bury(&self, reason: &str) {
         self.inner.death.declare(reason);
-        std::mem::forget(self.inner.raw.clone());
-        std::mem::forget(self.inner.queue.clone());
     }
 
     pub(super) fn deadline(&self) -> Duration {

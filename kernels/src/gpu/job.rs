@@ -20,15 +20,14 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct Job {
     device: Device,
     site: Site,
-    dispatches: Vec<Dispatch>,
+    steps: Vec<Step>,
     reads: Vec<Buffer>,
 }
 
 #[derive(Debug)]
-struct Dispatch {
-    pipeline: Pipeline,
-    workgroups: u32,
-    buffers: Vec<Buffer>,
+enum Step {
+    Zero(Buffer),
+    Dispatch { pipeline: Pipeline, workgroups: u32, buffers: Vec<Buffer> },
 }
 
 /// A claim to the words of a buffer, to be made good by [`Outputs::take`].
@@ -38,7 +37,7 @@ pub struct Readback(usize);
 impl Job {
     pub(super) fn new(device: Device, kernel: &'static str, batch_len: usize) -> Self {
         let site = device.site(kernel, batch_len);
-        Self { device, site, dispatches: Vec::new(), reads: Vec::new() }
+        Self { device, site, steps: Vec::new(), reads: Vec::new() }
     }
 
     /// Where errors of this job are said to have happened.
@@ -67,6 +66,16 @@ impl Job {
     /// As [`Self::buffer`].
     pub fn buffer_filled(&self, len_words: usize, word: u32) -> Result<Buffer, DeviceError> {
         self.upload(&vec![word; len_words.max(1)])
+    }
+
+    /// A buffer of so many words (at least 1), all zero from this step of the job on. Costs no upload.
+    ///
+    /// # Errors
+    /// As [`Self::buffer`].
+    pub fn buffer_zeroed(&mut self, len_words: usize) -> Result<Buffer, DeviceError> {
+        let buffer = self.buffer(len_words)?;
+        self.steps.push(Step::Zero(buffer.clone()));
+        Ok(buffer)
     }
 
     /// A buffer that holds these words.
@@ -106,7 +115,7 @@ impl Job {
             return;
         }
         let buffers = buffers.iter().map(|&buffer| buffer.clone()).collect();
-        self.dispatches.push(Dispatch { pipeline: pipeline.clone(), workgroups, buffers });
+        self.steps.push(Step::Dispatch { pipeline: pipeline.clone(), workgroups, buffers });
     }
 
     /// Asks for the words of a buffer as they are after the last dispatch.
@@ -170,29 +179,16 @@ impl Job {
     fn encode_and_submit(&self, raw: &wgpu::Device, staging: &Buffer) -> wgpu::SubmissionIndex {
         let label = Some(self.site.kernel);
         let mut encoder = raw.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
-        if !self.dispatches.is_empty() {
-            let mut pass =
-                encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label, timestamp_writes: None });
-            for dispatch in &self.dispatches {
-                let entries: Vec<_> = (0..)
-                    .zip(&dispatch.buffers)
-                    .map(|(binding, buffer)| wgpu::BindGroupEntry {
-                        binding,
-                        resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                            buffer: buffer.raw(),
-                            offset: 0,
-                            size: std::num::NonZeroU64::new(buffer.bytes()),
-                        }),
-                    })
-                    .collect();
-                let group = raw.create_bind_group(&wgpu::BindGroupDescriptor {
-                    label: Some(dispatch.pipeline.name),
-                    layout: &dispatch.pipeline.layout,
-                    entries: &entries,
-                });
-                pass.set_pipeline(&dispatch.pipeline.raw);
-                pass.set_bind_group(0, &group, &[]);
-                pass.dispatch_workgroups(dispatch.workgroups, 1, 1);
+        // Dispatches that follow each other share a pass.
+        for steps in self.steps.chunk_by(|a, b| a.is_dispatch() && b.is_dispatch()) {
+            if let [Step::Zero(buffer)] = steps {
+                encoder.clear_buffer(buffer.raw(), 0, Some(buffer.bytes()));
+                continue;
+            }
+            let descriptor = wgpu::ComputePassDescriptor { label, timestamp_writes: None };
+            let mut pass = encoder.begin_compute_pass(&descriptor);
+            for step in steps {
+                step.encode(raw, &mut pass);
             }
         }
         let mut offset = 0;
@@ -201,6 +197,36 @@ impl Job {
             offset += buffer.bytes();
         }
         self.device.queue().submit([encoder.finish()])
+    }
+}
+
+impl Step {
+    const fn is_dispatch(&self) -> bool {
+        matches!(self, Self::Dispatch { .. })
+    }
+
+    fn encode(&self, raw: &wgpu::Device, pass: &mut wgpu::ComputePass<'_>) {
+        let Self::Dispatch { pipeline, workgroups, buffers } = self else { return };
+        let entries: Vec<_> = (0..)
+            .zip(buffers)
+            .map(|(binding, buffer)| wgpu::BindGroupEntry {
+                binding,
+                // Just the words asked for, so that `arrayLength` is right in a larger buffer of the pool.
+                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer: buffer.raw(),
+                    offset: 0,
+                    size: std::num::NonZeroU64::new(buffer.bytes()),
+                }),
+            })
+            .collect();
+        let group = raw.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(pipeline.name),
+            layout: &pipeline.layout,
+            entries: &entries,
+        });
+        pass.set_pipeline(&pipeline.raw);
+        pass.set_bind_group(0, &group, &[]);
+        pass.dispatch_workgroups(*workgroups, 1, 1);
     }
 }
 
@@ -232,8 +258,11 @@ impl Pending {
             match self.mapping.load(Ordering::Acquire) {
                 MAPPED if self.fault != Some(Fault::Hang) => break,
                 MAP_FAILED => {
-                    let detail = "results could not be mapped".to_owned();
-                    return Err(DeviceError::Internal { site: site.clone(), detail });
+                    // The API answers calls to a lost device with silence, and mapping with a failure. It tells
+                    // of the loss itself at the next poll.
+                    let _ = device.raw().poll(wgpu::PollType::Poll);
+                    device.bury("results could not be mapped");
+                    device.check_alive(site)?;
                 }
                 _ => {}
             }

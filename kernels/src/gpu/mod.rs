@@ -44,8 +44,8 @@ pub trait DeviceKernel: Sized + Send + Sync {
     /// Name, as in `shaders/NAME.wgsl` and `kernels/src/NAME/`.
     const NAME: &'static str;
 
-    /// Items from which a batch is thought to pay on a device, until it is measured.
-    const CROSSOVER: usize;
+    /// A made-up batch, by which the accelerator measures from how many items on the device pays.
+    type Trial;
 
     /// All its shaders, in the order in which [`Self::new`] gets the pipelines.
     fn shaders(form: IntegerForm) -> Vec<Shader>;
@@ -61,4 +61,16 @@ pub trait DeviceKernel: Sized + Send + Sync {
     /// # Errors
     /// [`DeviceError::WrongAnswer`] above all.
     fn self_test(&self, device: &Device) -> Result<(), DeviceError>;
+
+    /// Makes up a batch of so many items, all different, like real ones.
+    fn trial(len: usize) -> Self::Trial;
+
+    /// Does a trial on the device, uploads and readback included.
+    ///
+    /// # Errors
+    /// Any [`DeviceError`].
+    fn trial_on_device(&self, device: &Device, trial: &Self::Trial) -> Result<(), DeviceError>;
+
+    /// Does a trial on the CPU, the way the fallback would.
+    fn trial_on_cpu(trial: &Self::Trial);
 }

@@ -3,13 +3,18 @@
 use std::mem::{offset_of, size_of};
 
 use super::{
-    Account, Failure, Reason, Terms, Transfer,
+    Account, Failure, Reason, Settled, Terms, Transfer,
     gpu::{Params, TransferKernel},
+    recheck,
     scan::{self, Event},
     serial,
     tests::{Batch, FAULTS, Random, assert_equals_oracle, batch, spoil},
 };
-use crate::gpu::{BATCH_LEN_MAX, Device, DeviceKernel, DeviceOptions, Fault, IntegerForm, tests::device};
+use crate::accelerator::{Accelerator, KernelCounts, Options};
+use crate::gpu::{
+    BATCH_LEN_MAX, Device, DeviceChoice, DeviceKernel, DeviceOptions, Fault, FaultPlan, IntegerForm,
+    tests::device,
+};
 
 fn kernel(options: DeviceOptions) -> Option<(Device, TransferKernel)> {
     let device = device(options)?;
@@ -206,4 +211,74 @@ fn accounts_stay_as_they_were_when_the_device_fails() {
         assert!(result.is_err(), "{result:?}");
         assert!(batch.accounts == before);
     }
+}
+
+fn accelerator(fault: Option<FaultPlan>) -> Option<Accelerator> {
+    device(DeviceOptions::default())?;
+    let deadline = std::time::Duration::from_millis(500);
+    let device = DeviceOptions { deadline, fault, ..DeviceOptions::default() };
+    Some(Accelerator::open(&DeviceChoice::Gpu, &Options { device, sample_seed: Some(1) }).unwrap())
+}
+
+fn assert_accelerator_equals_serial(accelerator: &Accelerator, batch: &Batch) {
+    let (mut ours, mut theirs) = (batch.accounts.clone(), batch.accounts.clone());
+    let settled = accelerator.transfer_scan(&mut ours, &batch.transfers, batch.terms);
+    assert_eq!(settled, serial::run(&mut theirs, &batch.transfers, batch.terms));
+    assert!(ours == theirs, "accounts differ");
+}
+
+fn counts(accelerator: &Accelerator) -> KernelCounts {
+    accelerator.counts().into_iter().find(|(name, _)| *name == "transfer").unwrap().1
+}
+
+#[test]
+fn an_accelerator_gives_narrow_batches_to_its_device_and_wide_ones_to_the_cpu() {
+    let Some(accelerator) = accelerator(None) else { return };
+    let mut batch = payout(700, Some(3));
+    assert_accelerator_equals_serial(&accelerator, &batch);
+    batch.transfers[650].nonce = 1;
+    assert_accelerator_equals_serial(&accelerator, &batch);
+    assert_eq!(counts(&accelerator), KernelCounts { gpu: 1_400, cpu: 0, redone: 0 });
+    batch.accounts[900].balance = [0, 0, 0, 1 << 63];
+    assert_accelerator_equals_serial(&accelerator, &batch);
+    assert_accelerator_equals_serial(&accelerator, &Batch { transfers: Vec::new(), ..batch });
+    assert_eq!(counts(&accelerator), KernelCounts { gpu: 1_400, cpu: 700, redone: 0 });
+}
+
+#[test]
+fn every_fault_in_service_ends_in_the_serial_result() {
+    for fault in [Fault::Lost, Fault::Hang, Fault::OutOfMemory, Fault::WrongAnswer] {
+        let Some(accelerator) = accelerator(Some(fault.into())) else { return };
+        assert_accelerator_equals_serial(&accelerator, &payout(300, None));
+        assert!(accelerator.is_quarantined(), "{fault:?}");
+        assert_eq!(counts(&accelerator), KernelCounts { gpu: 0, cpu: 300, redone: 300 }, "{fault:?}");
+    }
+}
+
+#[test]
+fn canary_the_recheck_catches_every_kind_of_wrong_answer() {
+    let mut batch = payout(300, Some(7));
+    batch.transfers[290].nonce = 1;
+    let mut after = batch.accounts.clone();
+    let settled = serial::run(&mut after, &batch.transfers, batch.terms);
+    let check = |account, after: &[Account], settled: &Settled| {
+        recheck::account_is_right(account, (&batch.accounts, after), &batch.transfers, batch.terms, settled)
+    };
+    for account in [0, 1, 7, 290, 999] {
+        assert!(check(account, &after, &settled));
+        let spoils: [fn(&mut Account); 3] =
+            [|wrong| wrong.balance[3] ^= 1, |wrong| wrong.balance[0] ^= 1, |wrong| wrong.nonce ^= 1];
+        for spoil in spoils {
+            let mut wrong = after.clone();
+            spoil(&mut wrong[account as usize]);
+            assert!(!check(account, &wrong, &settled), "account {account}");
+        }
+    }
+    let failure = Failure { index: 290, reason: Reason::NonceTooHigh };
+    assert!(!check(0, &after, &Settled { failure: Some(failure), ..settled }), "another reason");
+    assert!(!check(0, &after, &Settled { failure: None, ..settled }), "not all are done");
+    let missed = Settled { done: 300, failure: None, ..settled };
+    assert!(!check(0, &after, &missed), "a failure was missed");
+    let early = Failure { index: 280, reason: Reason::NonceTooLow };
+    assert!(!check(0, &after, &Settled { done: 280, failure: Some(early), ..settled }), "an early end");
 }

@@ -2,6 +2,21 @@
 
 use super::{Account, Failure, Reason, Settled, Terms, Transfer};
 
+/// A made-up batch of valid transfers: payouts from a few wallets to as many accounts as transfers.
+pub(super) fn trial(len: usize) -> (Vec<Account>, Vec<Transfer>) {
+    const WALLETS: u32 = 8;
+    let wallets = (0..WALLETS).map(|_| Account { balance: [0, 1 << 32, 0, 0], nonce: 0 });
+    let accounts = wallets.chain((0..len as u64).map(|id| account(id << 20, id))).collect();
+    let transfers = (0..len as u64)
+        .zip((0..WALLETS).cycle())
+        .zip(WALLETS..)
+        .map(|((index, wallet), recipient)| {
+            transfer(wallet, recipient, index.wrapping_mul(0x9e37_79b9) >> 8, index / u64::from(WALLETS))
+        })
+        .collect();
+    (accounts, transfers)
+}
+
 /// A batch's transfers, and what must come of them.
 struct Known {
     name: &'static str,

@@ -28,6 +28,7 @@ pub mod gpu;
 #[cfg(test)]
 mod gpu_tests;
 mod known;
+pub(crate) mod recheck;
 pub mod scan;
 pub mod serial;
 #[cfg(test)]

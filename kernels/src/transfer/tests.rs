@@ -374,7 +374,7 @@ fn stages_agree_with_a_scan_that_knows_no_blocks() {
     assert_eq!(events.len(), 2_700);
     let mut blocks = scan::reduce(&events, &batch.transfers);
     let gas: u64 = blocks.iter().map(|block| block.gas_used).sum();
-    assert_eq!(gas, batch.transfers.iter().map(|transfer| transfer.gas_used).sum());
+    assert_eq!(gas, batch.transfers.iter().map(|transfer| transfer.gas_used).sum::<u64>());
     scan::scan_blocks(&mut blocks);
     for (block, before) in blocks.iter().enumerate().skip(1) {
         let account = events[block * scan::BLOCK - 1].account;

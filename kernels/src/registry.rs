@@ -1,0 +1,94 @@
+//! The one list of kernels.
+
+use std::time::{Duration, Instant};
+
+use crate::gpu::{Device, DeviceError, DeviceKernel, IntegerForm, Shader};
+use crate::keccak::KeccakKernel;
+use crate::transfer::gpu::TransferKernel;
+
+/// All kernels. What is not in this list is not tested, not shown and not served.
+pub const KERNELS: &[KernelEntry] = &[KernelEntry::of::<KeccakKernel>(), KernelEntry::of::<TransferKernel>()];
+
+/// A kernel as the registry knows it.
+#[derive(Clone, Copy, Debug)]
+pub struct KernelEntry {
+    /// Its name, as in `shaders/NAME.wgsl`.
+    pub name: &'static str,
+    /// Its shaders, in a form of integers.
+    pub shaders: fn(IntegerForm) -> Vec<Shader>,
+    /// Compiles it and runs its known-answer test.
+    prove: fn(&Device) -> Result<(), DeviceError>,
+}
+
+impl KernelEntry {
+    const fn of<K: DeviceKernel>() -> Self {
+        Self { name: K::NAME, shaders: K::shaders, prove: |device| ready::<K>(device).map(drop) }
+    }
+
+    /// Compiles the kernel, runs its known-answer test and says how long both took.
+    ///
+    /// # Errors
+    /// Any [`DeviceError`]; [`DeviceError::WrongAnswer`] if the device computes something else.
+    pub fn self_test(&self, device: &Device) -> Result<Duration, DeviceError> {
+        let start = Instant::now();
+        (self.prove)(device).map(|()| start.elapsed())
+    }
+}
+
+/// Runs the known-answer test of every kernel on a device.
+#[must_use]
+pub fn selftest(device: &Device) -> Vec<(&'static str, Result<Duration, DeviceError>)> {
+    KERNELS.iter().map(|kernel| (kernel.name, kernel.self_test(device))).collect()
+}
+
+/// A kernel that may serve: it is compiled, and its known-answer dispatch has returned.
+///
+/// # Errors
+/// Any [`DeviceError`].
+pub fn ready<K: DeviceKernel>(device: &Device) -> Result<K, DeviceError> {
+    let pipelines = device.compile(&K::shaders(device.integer_form()))?;
+    let kernel = K::new(device, pipelines)?;
+    kernel.self_test(device)?;
+    Ok(kernel)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::tests::{device, device_in_form};
+    use crate::gpu::{DeviceOptions, Fault};
+
+    #[test]
+    fn every_shader_of_every_kernel_keeps_the_house_rules_in_both_forms() {
+        for kernel in KERNELS {
+            for form in IntegerForm::ALL {
+                for shader in (kernel.shaders)(form) {
+                    if let Err(error) = shader.check() {
+                        panic!("{} in {form}: {error}", kernel.name);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_kernel_passes_its_self_test_in_both_forms() {
+        for form in IntegerForm::ALL {
+            let Some(device) = device_in_form(form) else { return };
+            for (name, result) in selftest(&device) {
+                if let Err(error) = result {
+                    panic!("{name} in {form}: {error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn canary_a_device_that_computes_wrongly_fails_every_self_test() {
+        let options = DeviceOptions { fault: Some(Fault::WrongSelfTest.into()), ..DeviceOptions::default() };
+        let Some(device) = device(options) else { return };
+        for (name, result) in selftest(&device) {
+            assert!(matches!(result, Err(DeviceError::WrongAnswer { .. })), "{name}: {result:?}");
+        }
+    }
+}
