@@ -11,8 +11,8 @@ use crate::{
     state::{ChangeSet, Unknown},
 };
 use alloy_eips::eip7685::Requests;
-use alloy_primitives::B256;
 use alloy_evm::block::{BlockExecutionError, BlockValidationError};
+use alloy_primitives::B256;
 use revm::{
     context::result::{EVMError, InvalidTransaction},
     database_interface::bal::EvmDatabaseError,

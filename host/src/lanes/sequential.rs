@@ -10,6 +10,7 @@ use crate::{
     state::{AsDatabase, ChangeSet, StateTrie, World},
 };
 use alloy_consensus::{TxType, transaction::Recovered};
+use alloy_eips::eip7928::compute_block_access_list_hash;
 use alloy_evm::{
     Evm, EvmFactory,
     block::BlockExecutor,
@@ -18,7 +19,6 @@ use alloy_evm::{
         receipt_builder::{ReceiptBuilder, ReceiptBuilderCtx},
     },
 };
-use alloy_eips::eip7928::compute_block_access_list_hash;
 use alloy_primitives::B256;
 use revm::{
     Database,
