@@ -4,6 +4,7 @@
 pub mod evm;
 pub mod sequential;
 pub mod speculation;
+pub mod transfer;
 
 use crate::{
     block::Receipt,
