@@ -51,11 +51,16 @@ struct Lanes {
 
 impl Lanes {
     /// Proves all kernels side by side: while one compiles, another computes.
-    fn ready(device: &Device, is_auto: bool) -> Self {
+    fn ready(device: &Device) -> Self {
         std::thread::scope(|scope| {
-            let keccak = scope.spawn(|| Lane::ready(device, is_auto));
+            let keccak = scope.spawn(|| Lane::ready(device));
             Self { keccak: join(keccak) }
         })
+    }
+
+    /// Measures one after the other: they would slow each other down.
+    fn calibrate(&mut self, device: &Device) {
+        self.keccak.calibrate(device);
     }
 
     fn counts(&self) -> Vec<(&'static str, KernelCounts)> {
@@ -89,7 +94,10 @@ impl Accelerator {
             }
         };
         let Some(device) = device else { return Ok(Self::with(None, Lanes::default(), options.sample_seed)) };
-        let lanes = Lanes::ready(&device, *choice == DeviceChoice::Auto);
+        let mut lanes = Lanes::ready(&device);
+        if *choice == DeviceChoice::Auto {
+            lanes.calibrate(&device);
+        }
         device.begin_service();
         Ok(Self::with(Some(device), lanes, options.sample_seed))
     }
