@@ -13,12 +13,14 @@ mod sampler;
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::gpu::{
     AdapterInfo, Device, DeviceChoice, DeviceError, DeviceKernel, DeviceOptions, NoSuchAdapter, OpenError,
 };
 use crate::keccak::{self, Digest, KeccakKernel, PAYLOAD_LEN_MAX, Payloads};
+use crate::transfer::{Account, Settled, Terms, Transfer, gpu::TransferKernel, recheck, serial};
 
 use lane::Lane;
 use sampler::Sampler;
@@ -47,6 +49,7 @@ pub struct Accelerator {
 #[derive(Debug, Default)]
 struct Lanes {
     keccak: Lane<KeccakKernel>,
+    transfer: Lane<TransferKernel>,
 }
 
 impl Lanes {
@@ -54,21 +57,23 @@ impl Lanes {
     fn ready(device: &Device) -> Self {
         std::thread::scope(|scope| {
             let keccak = scope.spawn(|| Lane::ready(device));
-            Self { keccak: join(keccak) }
+            let transfer = scope.spawn(|| Lane::ready(device));
+            Self { keccak: join(keccak), transfer: join(transfer) }
         })
     }
 
     /// Measures one after the other: they would slow each other down.
     fn calibrate(&mut self, device: &Device) {
         self.keccak.calibrate(device);
+        self.transfer.calibrate(device);
     }
 
     fn counts(&self) -> Vec<(&'static str, KernelCounts)> {
-        vec![self.keccak.counts()]
+        vec![self.keccak.counts(), self.transfer.counts()]
     }
 
     fn crossovers(&self) -> Vec<(&'static str, Option<usize>)> {
-        vec![self.keccak.crossover()]
+        vec![self.keccak.crossover(), self.transfer.crossover()]
     }
 }
 
@@ -149,13 +154,51 @@ impl Accelerator {
         )
     }
 
+    /// Executes ordered transfers up to the first that fails, and updates `accounts`.
+    ///
+    /// Of a device's answer one account is followed through the whole batch, a random transfer's sender:
+    /// following more would soon cost as much as the serial table.
+    #[must_use]
+    pub fn transfer_scan(&self, accounts: &mut [Account], transfers: &[Transfer], terms: Terms) -> Settled {
+        let fits = TransferKernel::takes(accounts, transfers);
+        let [on_device, on_cpu] = if fits { [transfers.len(), 0] } else { [0, transfers.len()] };
+        // The device works on a copy, and the CPU in place: never both, but the borrow is shared.
+        let table = RefCell::new(accounts);
+        let mut is_checked = false;
+        let (after, settled) = self.serve(
+            &self.lanes.transfer,
+            Load { on_device, on_cpu },
+            |kernel, device| {
+                let mut after = table.borrow().to_vec();
+                let settled = kernel.run(device, &mut after, transfers, terms)?;
+                Ok((Some(after), settled))
+            },
+            |(after, settled), item| {
+                let Some(after) = after else { return true };
+                std::mem::replace(&mut is_checked, true)
+                    || recheck::account_is_right(
+                        transfers[item].sender,
+                        (&table.borrow(), after),
+                        transfers,
+                        terms,
+                        settled,
+                    )
+            },
+            || (None, serial::run(&mut table.borrow_mut(), transfers, terms)),
+        );
+        if let Some(after) = after {
+            table.borrow_mut().copy_from_slice(&after);
+        }
+        settled
+    }
+
     /// Does a batch where it pays. `is_right` recomputes one item on the CPU and compares.
     fn serve<K: DeviceKernel, T>(
         &self,
         lane: &Lane<K>,
         load: Load,
         on_device: impl FnOnce(&K, &Device) -> Result<T, DeviceError>,
-        is_right: impl Fn(&T, usize) -> bool,
+        mut is_right: impl FnMut(&T, usize) -> bool,
         on_cpu: impl FnOnce() -> T,
     ) -> T {
         let batch_len = load.on_device + load.on_cpu;
