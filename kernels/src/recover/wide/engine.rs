@@ -7,9 +7,7 @@ use super::blinding::Blinding;
 use super::comb::{self, Comb};
 use super::field::{Factor, Fe, POWERS, Wide, square_roots};
 use super::multiples::{Multiples, denominators_len};
-use super::point::{
-    Affine, GENERATOR, Jacobian, PAIR, add_affine, add_affine_one, add_negated, double_negated, pair,
-};
+use super::point::{Affine, GENERATOR, Jacobian, PAIR, Sums, add_affine, add_affine_one, pair};
 use super::scalar::{Odd, Scalar};
 use super::table::{self, Halves, Table};
 use crate::keccak::wide::permute;
@@ -267,13 +265,14 @@ impl Engine {
             }
         }
         invert_all(denominators, products, |i, lanes| groups[i / table::DIGITS].exceptional |= lanes);
-        let start = Affine::splat(proof, self.blinding.start).jacobian();
+        let start = Affine::splat(proof, self.blinding.start);
+        let mut sums = Sums::<CLIMBERS>::new(&start);
+        let mut step = [start; CLIMBERS];
         keys.clear();
         for g in (0..groups.len()).step_by(CLIMBERS) {
             // If they do not come out even, the last group climbs more than once.
             let at: [usize; CLIMBERS] = std::array::from_fn(|k| (g + k).min(groups.len() - 1));
-            let mut step = [Affine::splat(proof, GENERATOR); CLIMBERS];
-            let mut sum = [start; CLIMBERS];
+            sums.points = [start.jacobian(); CLIMBERS];
             for i in (0..table::DIGITS).rev() {
                 // Both halves of a digit at once: digit · R + other digit · λR.
                 for k in 0..CLIMBERS {
@@ -281,24 +280,23 @@ impl Engine {
                     let (p, q) = (table.first(proof, halves, i), table.second(proof, halves, i));
                     step[k] = add_affine_one(&p, &q, &denominators[at[k] * table::DIGITS + i]);
                 }
-                // Each addition negates the sum, and so does an odd number of doublings: what is added is never negative.
-                add_negated(&mut sum, &step);
+                // Each addition negates the sum, and so does an odd number of doublings: what is added is never
+                // negative.
+                sums.add_negated(&step);
                 if i > 0 {
                     for _ in 0..table::DIGIT_DOUBLINGS {
-                        double_negated(&mut sum);
+                        sums.double_negated();
                     }
                 }
             }
             // It is negative once more, and −(−a + b) = a − b.
-            let mut key = sum.map(|sum| Key { sum, z_before: sum.z });
+            let z_before = sums.points.map(|point| point.z);
             for k in 0..CLIMBERS {
                 step[k] = comb_points[at[k] * comb::DIGITS];
             }
-            add_negated(&mut sum, &step);
-            for k in 0..CLIMBERS {
-                key[k].sum = sum[k];
-            }
-            keys.extend_from_slice(&key[..CLIMBERS.min(groups.len() - g)]);
+            sums.add_negated(&step);
+            let new = sums.points.iter().zip(z_before).map(|(&sum, z_before)| Key { sum, z_before });
+            keys.extend(new.take(groups.len() - g));
         }
     }
 

@@ -118,58 +118,74 @@ fn along(p: &Affine, other_x: &Fe, slope: &Factor) -> Affine {
     Affine { x, y }
 }
 
-/// −2p. 3 multiplications, 4 squarings, 6 reductions.
-#[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
-pub(super) fn double_negated<const K: usize>(p: &mut [Jacobian; K]) {
-    let seed = p[0].z;
-    let (mut three_xx, mut two_yy, mut z) = ([seed; K], [seed; K], [seed; K]);
-    for k in 0..K {
-        three_xx[k] = Wide::square(&p[k].x).factor_thrice();
-        two_yy[k] = Wide::square(&p[k].y).factor_twice();
-    }
-    let mut two_xyy = [p[0].x; K];
-    for k in 0..K {
-        two_xyy[k] = Wide::product(&p[k].x, &two_yy[k]).reduced();
-        p[k].z = Wide::product(&p[k].y, &p[k].z).factor_twice();
-    }
-    for k in 0..K {
-        p[k].x = Wide::square(&three_xx[k]).minus([(&two_xyy[k], 2)]).reduced();
-    }
-    // −Y = 3X² (X' − 4XY²) + 8Y⁴, with two products in one reduction.
-    for k in 0..K {
-        let rise = p[k].x.minus_twice(&two_xyy[k]);
-        p[k].y = Wide::square(&two_yy[k]).doubled().plus_product(&three_xx[k], &rise).reduced();
-    }
+/// Sums of points in Jacobian coordinates, K groups side by side, so that each fills the others' waiting.
+///
+/// Each step is done for all groups before the next, in loops that are not unrolled: their bodies are long, and K of
+/// them would not fit into the cache of instructions. What passes from step to step has its place here.
+#[derive(Debug)]
+pub(super) struct Sums<const K: usize> {
+    /// The sums.
+    pub(super) points: [Jacobian; K],
+    factors: [[Factor; K]; 5],
+    elements: [[Fe; K]; 2],
 }
 
-/// −(p + q). 8 multiplications, 3 squarings, 10 reductions.
-#[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
-pub(super) fn add_negated<const K: usize>(p: &mut [Jacobian; K], q: &[Affine; K]) {
-    let seed = p[0].z;
-    let (mut zz, mut h, mut zzz) = ([seed; K], [seed; K], [seed; K]);
-    let (mut hh, mut r) = ([seed; K], [seed; K]);
-    let (mut v, mut hhh) = ([p[0].x; K], [p[0].x; K]);
-    for k in 0..K {
-        zz[k] = p[k].z.squared();
+impl<const K: usize> Sums<K> {
+    #[inline(always)]
+    pub(super) fn new(start: &Affine) -> Self {
+        let point = start.jacobian();
+        Self { points: [point; K], factors: [[point.z; K]; 5], elements: [[point.x; K]; 2] }
     }
-    for k in 0..K {
-        h[k] = Wide::product(&q[k].x, &zz[k]).minus([(&p[k].x, 0)]).factor();
-        zzz[k] = p[k].z.times(&zz[k]);
+
+    /// p becomes −2p. 3 multiplications, 4 squarings, 6 reductions.
+    #[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
+    pub(super) fn double_negated(&mut self) {
+        let Self { points: p, factors: [three_xx, two_yy, ..], elements: [two_xyy, _] } = self;
+        for k in 0..K {
+            three_xx[k] = Wide::square(&p[k].x).factor_thrice();
+            two_yy[k] = Wide::square(&p[k].y).factor_twice();
+        }
+        for k in 0..K {
+            two_xyy[k] = Wide::product(&p[k].x, &two_yy[k]).reduced();
+            p[k].z = Wide::product(&p[k].y, &p[k].z).factor_twice();
+        }
+        for k in 0..K {
+            p[k].x = Wide::square(&three_xx[k]).minus([(&two_xyy[k], 2)]).reduced();
+        }
+        // −Y = 3X² (X' − 4XY²) + 8Y⁴, with two products in one reduction.
+        for k in 0..K {
+            let rise = p[k].x.minus_twice(&two_xyy[k]);
+            p[k].y = Wide::square(&two_yy[k]).doubled().plus_product(&three_xx[k], &rise).reduced();
+        }
     }
-    for k in 0..K {
-        hh[k] = h[k].squared();
-        r[k] = Wide::product(&q[k].y, &zzz[k]).minus([(&p[k].y, 0)]).factor();
-        p[k].z = p[k].z.times(&h[k]);
-    }
-    for k in 0..K {
-        v[k] = Wide::product(&p[k].x, &hh[k]).reduced();
-        hhh[k] = Wide::product(&h[k], &hh[k]).reduced();
-    }
-    for k in 0..K {
-        p[k].x = Wide::square(&r[k]).minus([(&hhh[k], 0), (&v[k], 1)]).reduced();
-    }
-    // −Y = r (X' − V) + Y H³, with two products in one reduction.
-    for k in 0..K {
-        p[k].y = Wide::product(&p[k].y, &hhh[k]).plus_product(&r[k], &p[k].x.minus(&v[k])).reduced();
+
+    /// p becomes −(p + q). 8 multiplications, 3 squarings, 10 reductions.
+    #[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
+    pub(super) fn add_negated(&mut self, q: &[Affine; K]) {
+        let Self { points: p, factors: [zz, zzz, h, hh, r], elements: [v, hhh] } = self;
+        for k in 0..K {
+            zz[k] = p[k].z.squared();
+        }
+        for k in 0..K {
+            h[k] = Wide::product(&q[k].x, &zz[k]).minus([(&p[k].x, 0)]).factor();
+            zzz[k] = p[k].z.times(&zz[k]);
+        }
+        for k in 0..K {
+            hh[k] = h[k].squared();
+            r[k] = Wide::product(&q[k].y, &zzz[k]).minus([(&p[k].y, 0)]).factor();
+            p[k].z = p[k].z.times(&h[k]);
+        }
+        for k in 0..K {
+            v[k] = Wide::product(&p[k].x, &hh[k]).reduced();
+            hhh[k] = Wide::product(&h[k], &hh[k]).reduced();
+        }
+        for k in 0..K {
+            p[k].x = Wide::square(&r[k]).minus([(&hhh[k], 0), (&v[k], 1)]).reduced();
+        }
+        // −Y = r (X' − V) + Y H³, with two products in one reduction.
+        for k in 0..K {
+            let rise = p[k].x.minus(&v[k]);
+            p[k].y = Wide::product(&p[k].y, &hhh[k]).plus_product(&r[k], &rise).reduced();
+        }
     }
 }

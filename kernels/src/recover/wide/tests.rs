@@ -12,7 +12,7 @@ use super::batch::invert_all;
 use super::blinding::Blinding;
 use super::field::{Factor, Fe, PRIME, Wide, square_roots};
 use super::inverse::Words;
-use super::point::{Affine, Jacobian, add_affine, add_negated, double_affine, double_negated};
+use super::point::{Affine, Jacobian, Sums, add_affine, double_affine};
 use super::scalar::Scalar;
 use super::*;
 use crate::simd::lanes::{LANES, Lanes};
@@ -291,13 +291,13 @@ fn sums_of_points_match_k256() {
             assert_points("affine sum", &sums[1], &sum);
             let doubles = double_affine(&[a, a], [&inverses[1]; 2]);
             assert_points("affine double", &doubles[0], &double);
-            let mut jacobian = [a.jacobian(), b.jacobian()];
-            double_negated(&mut jacobian);
-            assert_points("double", &to_affine(&jacobian[0]), &double.map(|point| -point));
+            let mut sums = Sums::<2>::new(&a);
+            sums.double_negated();
+            assert_points("double", &to_affine(&sums.points[0]), &double.map(|point| -point));
             // −(−2p + q) = 2p − q.
-            add_negated(&mut jacobian, &[b, a]);
+            sums.add_negated(&[a, b]);
             let expected = std::array::from_fn(|lane| double[lane] - q[lane]);
-            assert_points("sum", &to_affine(&jacobian[0]), &expected);
+            assert_points("sum", &to_affine(&sums.points[1]), &expected);
         }
     }
 }
