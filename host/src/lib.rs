@@ -1,3 +1,4 @@
 //! Outrider: a transaction execution coprocessor for Ethereum-compatible validators.
 
+pub mod rules;
 pub mod spec;

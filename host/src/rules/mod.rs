@@ -1,0 +1,33 @@
+//! The rules of consensus that make a block valid, as pure functions over its parts.
+//!
+//! Each function answers with the first rule that is broken, as an [`InvalidBlock`]: a class named
+//! as the execution-spec tests name it, the transaction at fault, and the values. A block that
+//! breaks one rule gets that rule's class wherever it is checked. For one that breaks several, the
+//! order decides, and it is this:
+//!
+//! 1. The encoding ([`decode`](explain_undecodable_block)): what cannot be decoded is explained
+//!    from the raw bytes, header before transactions before withdrawals. Size limit
+//!    ([`check_size`]).
+//! 2. The header ([`check_header`]): parent, number, timestamp; then what it must be under its fork
+//!    (which fields it has, extra data, gas limit and gas used, proof-of-stake constants); then
+//!    what follows from the parent (gas limit, difficulty, base fee, excess blob gas).
+//! 3. The body ([`check_body`], [`check_ommers`]): ommers hash, withdrawals, blob gas, transactions
+//!    root; then the ommers themselves.
+//! 4. The transactions, one after another: what is wrong with one on its own
+//!    ([`TransactionRules`]) comes before what is wrong with it in the state that the earlier ones
+//!    left, which is revm's to say ([`InvalidBlock::of_execution_error`]).
+//! 5. The end of the block: layout of deposits ([`check_deposits`]), system contracts
+//!    ([`request_contracts`]).
+//! 6. What execution made against what the header says ([`Comparison`]).
+//!
+//! This is the order of geth and reth: from cheap to dear. The execution specs differ where they
+//! check the body's roots last, and the transactions' blob gas within step 4.
+//!
+//! Nothing here reads state or a clock, or executes anything. Proof of work is not checked.
+
+mod exception;
+mod execution;
+mod invalid;
+
+pub use exception::Exception;
+pub use invalid::InvalidBlock;
