@@ -25,9 +25,17 @@
 //!
 //! Nothing here reads state or a clock, or executes anything. Proof of work is not checked.
 
+mod difficulty;
 mod exception;
 mod execution;
+mod fees;
+mod header;
 mod invalid;
+mod ommers;
 
+pub use difficulty::{MINIMUM_DIFFICULTY, next_difficulty};
 pub use exception::Exception;
+pub use fees::{next_base_fee, next_excess_blob_gas};
+pub use header::{MAXIMUM_GAS_LIMIT, MINIMUM_GAS_LIMIT, check_header, check_header_alone, unknown_parent};
 pub use invalid::InvalidBlock;
+pub use ommers::{Ancestry, MAXIMUM_OMMER_DEPTH, MAXIMUM_OMMERS, check_ommers};
