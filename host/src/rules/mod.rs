@@ -25,6 +25,7 @@
 //!
 //! Nothing here reads state or a clock, or executes anything. Proof of work is not checked.
 
+mod body;
 mod difficulty;
 mod exception;
 mod execution;
@@ -32,10 +33,17 @@ mod fees;
 mod header;
 mod invalid;
 mod ommers;
+mod outcome;
+mod requests;
+mod transaction;
 
+pub use body::{MAXIMUM_BLOCK_BYTES, check_body, check_size, check_transactions_root};
 pub use difficulty::{MINIMUM_DIFFICULTY, next_difficulty};
 pub use exception::Exception;
 pub use fees::{next_base_fee, next_excess_blob_gas};
 pub use header::{MAXIMUM_GAS_LIMIT, MINIMUM_GAS_LIMIT, check_header, check_header_alone, unknown_parent};
 pub use invalid::InvalidBlock;
 pub use ommers::{Ancestry, MAXIMUM_OMMER_DEPTH, MAXIMUM_OMMERS, check_ommers};
+pub use outcome::{Comparison, Mismatch, Outcome};
+pub use requests::{check_deposits, empty_system_contract, request_contracts};
+pub use transaction::{TransactionRules, requires_low_s};
