@@ -26,6 +26,7 @@
 //! Nothing here reads state or a clock, or executes anything. Proof of work is not checked.
 
 mod body;
+mod decode;
 mod difficulty;
 mod exception;
 mod execution;
@@ -38,6 +39,7 @@ mod requests;
 mod transaction;
 
 pub use body::{MAXIMUM_BLOCK_BYTES, check_body, check_size, check_transactions_root};
+pub use decode::explain_undecodable_block;
 pub use difficulty::{MINIMUM_DIFFICULTY, next_difficulty};
 pub use exception::Exception;
 pub use fees::{next_base_fee, next_excess_blob_gas};
