@@ -49,3 +49,6 @@ pub use ommers::{Ancestry, MAXIMUM_OMMER_DEPTH, MAXIMUM_OMMERS, check_ommers};
 pub use outcome::{Comparison, Mismatch, Outcome};
 pub use requests::{check_deposits, empty_system_contract, request_contracts};
 pub use transaction::{TransactionRules, requires_low_s};
+
+#[cfg(test)]
+mod tests;
