@@ -162,11 +162,14 @@ exceptions! {
         "the call of a system contract failed";
     InvalidBlockAccessList, ["BlockException.INVALID_BLOCK_ACCESS_LIST"],
         "the block access list is not that of the block";
+    // A block carries only the hash of its list, so nothing tells a list that is wrong from one that
+    // is ill-formed, or from a hash that belongs to no list.
     InvalidBlockAccessListHash,
         [
             "BlockException.INVALID_BAL_HASH",
             "BlockException.INVALID_BLOCK_ACCESS_LIST",
             "BlockException.INVALID_BLOCK_HASH",
+            "BlockException.INCORRECT_BLOCK_FORMAT",
         ],
         "the hash of the block access list is another";
     BlockAccessListGasLimitExceeded, ["BlockException.BLOCK_ACCESS_LIST_GAS_LIMIT_EXCEEDED"],

@@ -5,14 +5,14 @@
 //! breaks one rule gets that rule's class wherever it is checked. For one that breaks several, the
 //! order decides, and it is this:
 //!
-//! 1. The encoding ([`decode`](explain_undecodable_block)): what cannot be decoded is explained
-//!    from the raw bytes, header before transactions before withdrawals. Size limit
+//! 1. The encoding: what cannot be decoded is explained from the raw bytes, header before
+//!    transactions before withdrawals ([`explain_undecodable_block`]). Size limit
 //!    ([`check_size`]).
 //! 2. The header ([`check_header`]): parent, number, timestamp; then what it must be under its fork
 //!    (which fields it has, extra data, gas limit and gas used, proof-of-stake constants); then
 //!    what follows from the parent (gas limit, difficulty, base fee, excess blob gas).
 //! 3. The body ([`check_body`], [`check_ommers`]): ommers hash, withdrawals, blob gas, transactions
-//!    root; then the ommers themselves.
+//!    root; then the ommers themselves. [`check_block`] is these three steps in one.
 //! 4. The transactions, one after another: what is wrong with one on its own
 //!    ([`TransactionRules`]) comes before what is wrong with it in the state that the earlier ones
 //!    left, which is revm's to say ([`InvalidBlock::of_execution_error`]).
@@ -25,6 +25,7 @@
 //!
 //! Nothing here reads state or a clock, or executes anything. Proof of work is not checked.
 
+mod block;
 mod body;
 mod decode;
 mod difficulty;
@@ -38,6 +39,7 @@ mod outcome;
 mod requests;
 mod transaction;
 
+pub use block::check_block;
 pub use body::{MAXIMUM_BLOCK_BYTES, check_body, check_size, check_transactions_root};
 pub use decode::explain_undecodable_block;
 pub use difficulty::{MINIMUM_DIFFICULTY, next_difficulty};

@@ -72,13 +72,8 @@ impl Ancestry for Chain {
 /// What the rules say of a block without executing it.
 fn judge(spec: &ChainSpec, chain: &Chain, rlp: &[u8]) -> Result<Block<TxEnvelope>, InvalidBlock> {
     let Some(block) = decode(rlp) else { return Err(explain_undecodable_block(spec, rlp)) };
-    let header = &block.header;
-    let (parent, _) = chain.block(&header.parent_hash).ok_or_else(|| unknown_parent(header))?;
-    check_size(spec, header, rlp.len())?;
-    check_header(spec, header, header.parent_hash, parent)?;
-    check_body(spec, header, &block.body)?;
-    check_ommers(spec, header, &block.body.ommers, chain)?;
-    TransactionRules::new(spec, header).check_all(&block.body.transactions)?;
+    check_block(spec, &block, rlp.len(), chain)?;
+    TransactionRules::new(spec, &block.header).check_all(&block.body.transactions)?;
     Ok(block)
 }
 
