@@ -36,7 +36,7 @@ impl Default for DeviceOptions {
     fn default() -> Self {
         Self {
             deadline: Duration::from_secs(10),
-            self_test_deadline: Duration::from_secs(60),
+            self_test_deadline: Duration::from_secs(30),
             integer_form: None,
             batch_len_max: BATCH_LEN_MAX,
             fault: None,

@@ -139,23 +139,15 @@ impl Job {
             }
             _ => {}
         }
-        let words: usize = self.reads.iter().map(Buffer::len_words).sum();
-        let staging =
-            buffer::lease(&self.device, self.site.kernel, self.site.batch_len, Purpose::Staging, words);
-        let staging = self.named_if_lost(staging)?;
-        let submitted = self.device.guarded(&self.site, |raw| self.encode_and_submit(raw, &staging));
+        let staging = self.named_if_lost(self.staging())?;
+        let submitted = self.device.guarded(&self.site, |raw| self.encode_and_submit(raw, staging.as_ref()));
         let submission = self.named_if_lost(submitted)?;
-
-        let mapping = Arc::new(AtomicU8::new(MAPPING));
-        let seen = Arc::clone(&mapping);
-        let mapped = self.device.guarded(&self.site, |_| {
-            staging.raw().slice(..staging.bytes()).map_async(wgpu::MapMode::Read, move |result| {
-                seen.store(if result.is_ok() { MAPPED } else { MAP_FAILED }, Ordering::Release);
-            });
-        });
-        self.named_if_lost(mapped)?;
         let deadline = self.device.deadline();
-        Ok(Pending { submitted_at: Instant::now(), job: self, staging, submission, mapping, deadline, fault })
+        let submitted_at = Instant::now();
+        let mapping = Arc::new(AtomicU8::new(MAPPING));
+        let pending = Pending { job: self, staging, submission, mapping, submitted_at, deadline, fault };
+        pending.job.named_if_lost(pending.map())?;
+        Ok(pending)
     }
 
     /// [`Self::submit`] and [`Pending::wait`].
@@ -176,7 +168,17 @@ impl Job {
         })
     }
 
-    fn encode_and_submit(&self, raw: &wgpu::Device, staging: &Buffer) -> wgpu::SubmissionIndex {
+    /// Where the CPU will read all that is to be read, if anything is.
+    fn staging(&self) -> Result<Option<Buffer>, DeviceError> {
+        let words: usize = self.reads.iter().map(Buffer::len_words).sum();
+        if words == 0 {
+            return Ok(None);
+        }
+        let Site { kernel, batch_len, .. } = self.site;
+        buffer::lease(&self.device, kernel, batch_len, Purpose::Staging, words).map(Some)
+    }
+
+    fn encode_and_submit(&self, raw: &wgpu::Device, staging: Option<&Buffer>) -> wgpu::SubmissionIndex {
         let label = Some(self.site.kernel);
         let mut encoder = raw.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
         // Dispatches that follow each other share a pass.
@@ -191,10 +193,12 @@ impl Job {
                 step.encode(raw, &mut pass);
             }
         }
-        let mut offset = 0;
-        for buffer in &self.reads {
-            encoder.copy_buffer_to_buffer(buffer.raw(), 0, staging.raw(), offset, buffer.bytes());
-            offset += buffer.bytes();
+        if let Some(staging) = staging {
+            let mut offset = 0;
+            for buffer in &self.reads {
+                encoder.copy_buffer_to_buffer(buffer.raw(), 0, staging.raw(), offset, buffer.bytes());
+                offset += buffer.bytes();
+            }
         }
         self.device.queue().submit([encoder.finish()])
     }
@@ -238,7 +242,7 @@ const MAP_FAILED: u8 = 2;
 #[derive(Debug)]
 pub struct Pending {
     job: Job,
-    staging: Buffer,
+    staging: Option<Buffer>,
     submission: wgpu::SubmissionIndex,
     mapping: Arc<AtomicU8>,
     submitted_at: Instant,
@@ -252,11 +256,12 @@ impl Pending {
     /// # Errors
     /// Any [`DeviceError`]. After [`DeviceError::Deadline`] the device is dead.
     pub fn wait(self) -> Result<Outputs, DeviceError> {
-        let Job { device, site, reads, .. } = &self.job;
+        let Job { device, site, .. } = &self.job;
+        let mut is_over = false;
         loop {
             device.check_alive(site)?;
             match self.mapping.load(Ordering::Acquire) {
-                MAPPED if self.fault != Some(Fault::Hang) => break,
+                _ if self.fault == Some(Fault::Hang) => {}
                 MAP_FAILED => {
                     // The API answers calls to a lost device with silence, and mapping with a failure. It tells
                     // of the loss itself at the next poll.
@@ -264,6 +269,9 @@ impl Pending {
                     device.bury("results could not be mapped");
                     device.check_alive(site)?;
                 }
+                MAPPED => break,
+                // Without results to map, the end of the submission is all there is to see.
+                _ if is_over && self.staging.is_none() => break,
                 _ => {}
             }
             let left = self.deadline.saturating_sub(self.submitted_at.elapsed());
@@ -271,38 +279,52 @@ impl Pending {
                 device.bury(&format!("no answer within {:?} in kernel {}", self.deadline, site.kernel));
                 return Err(DeviceError::Deadline { site: site.clone(), deadline: self.deadline });
             }
-            self.look(left.min(LOOK))?;
+            is_over = self.look(left.min(LOOK))?;
         }
-        let mut words = Vec::with_capacity(reads.len());
-        if !reads.is_empty() {
-            let view =
-                device.guarded(site, |_| self.staging.raw().get_mapped_range(..self.staging.bytes()))?;
-            let view = view
-                .map_err(|error| DeviceError::Internal { site: site.clone(), detail: error.to_string() })?;
-            let mut rest: &[u8] = &view;
-            for buffer in reads {
-                let (bytes, after) = rest.split_at(buffer.len_words() * 4);
-                words.push(Some(self.received(bytes)));
-                rest = after;
-            }
-        }
-        self.staging.raw().unmap();
+        let words = self.staging.as_ref().map_or(Ok(Vec::new()), |staging| self.collect(staging))?;
         Ok(Outputs { words })
     }
 
-    /// Lets the API notice what the device has done, for at most `timeout`.
-    fn look(&self, timeout: Duration) -> Result<(), DeviceError> {
+    /// Asks for the results to be mapped once the submission has ended.
+    fn map(&self) -> Result<(), DeviceError> {
+        let Some(staging) = &self.staging else { return Ok(()) };
+        let seen = Arc::clone(&self.mapping);
+        self.job.device.guarded(&self.job.site, |_| {
+            staging.raw().slice(..staging.bytes()).map_async(wgpu::MapMode::Read, move |result| {
+                seen.store(if result.is_ok() { MAPPED } else { MAP_FAILED }, Ordering::Release);
+            });
+        })
+    }
+
+    /// Lets the API notice what the device has done, for at most `timeout`; true if the submission has ended.
+    fn look(&self, timeout: Duration) -> Result<bool, DeviceError> {
         let Job { device, site, .. } = &self.job;
         if self.fault == Some(Fault::Hang) {
             std::thread::sleep(timeout);
-            return Ok(());
+            return Ok(false);
         }
         let submission_index = Some(self.submission.clone());
         let poll = wgpu::PollType::Wait { submission_index, timeout: Some(timeout) };
         match device.guarded(site, |raw| raw.poll(poll))? {
-            Ok(_) | Err(wgpu::PollError::Timeout) => Ok(()),
+            Ok(_) => Ok(true),
+            Err(wgpu::PollError::Timeout) => Ok(false),
             Err(error) => Err(DeviceError::Internal { site: site.clone(), detail: error.to_string() }),
         }
+    }
+
+    fn collect(&self, staging: &Buffer) -> Result<Vec<Option<Vec<u32>>>, DeviceError> {
+        let Job { device, site, reads, .. } = &self.job;
+        let view = device
+            .guarded(site, |_| staging.raw().get_mapped_range(..staging.bytes()))?
+            .map_err(|error| DeviceError::Internal { site: site.clone(), detail: error.to_string() })?;
+        let mut rest: &[u8] = &view;
+        let mut words = Vec::with_capacity(reads.len());
+        for buffer in reads {
+            let (bytes, after) = rest.split_at(buffer.len_words() * 4);
+            words.push(Some(self.received(bytes)));
+            rest = after;
+        }
+        Ok(words)
     }
 
     fn received(&self, bytes: &[u8]) -> Vec<u32> {
@@ -311,6 +333,15 @@ impl Pending {
             words.iter_mut().for_each(|word| *word ^= 1);
         }
         words
+    }
+}
+
+impl Drop for Pending {
+    /// Staging memory goes back to the pool unmapped, however the job ended. A dead device is not spoken to.
+    fn drop(&mut self) {
+        if let Some(staging) = &self.staging {
+            let _ = self.job.device.guarded(&self.job.site, |_| staging.raw().unmap());
+        }
     }
 }
 
