@@ -108,7 +108,9 @@ impl World {
                     _ => change
                         .storage
                         .keys()
-                        .map(|slot| (*slot, slots.and_then(|slots| slots.get(slot)).copied().unwrap_or_default()))
+                        .map(|slot| {
+                            (*slot, slots.and_then(|slots| slots.get(slot)).copied().unwrap_or_default())
+                        })
                         .collect(),
                 };
                 let account = self.accounts.get(address).copied();
