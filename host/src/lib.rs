@@ -1,10 +1,12 @@
 //! Outrider: a transaction execution coprocessor for Ethereum-compatible validators.
 //!
 //! The rooms of the flow, in the order in which they may know of each other: [`spec`] (the rules
-//! of a chain), [`block`] (typed transactions), [`state`], [`route`], [`plan`], [`lanes`],
-//! [`reconcile`].
+//! of a chain), [`ingest`] (bytes to typed data), [`block`] (what execution is given), [`state`],
+//! [`route`], [`plan`], [`lanes`], [`reconcile`]. Beside the flow, [`generate`] makes chains to run.
 
 pub mod block;
+pub mod generate;
+pub mod ingest;
 pub mod lanes;
 pub mod plan;
 pub mod reconcile;

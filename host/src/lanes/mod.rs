@@ -12,6 +12,7 @@ use crate::{
 };
 use alloy_eips::eip7685::Requests;
 use alloy_evm::block::{BlockExecutionError, BlockValidationError};
+use alloy_primitives::B256;
 use revm::{
     context::result::{EVMError, InvalidTransaction},
     database_interface::bal::EvmDatabaseError,
@@ -26,6 +27,8 @@ pub struct Executed {
     pub gas_used: u64,
     /// EIP-7685 requests (empty before Prague).
     pub requests: Requests,
+    /// Hash of the block access list (EIP-7928); `None` before Amsterdam.
+    pub block_access_list_hash: Option<B256>,
     /// The post-state, as changes to the state before the block.
     pub changes: ChangeSet,
 }

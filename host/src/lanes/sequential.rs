@@ -10,6 +10,7 @@ use crate::{
     state::{AsDatabase, ChangeSet, StateTrie, World},
 };
 use alloy_consensus::{TxType, transaction::Recovered};
+use alloy_eips::eip7928::compute_block_access_list_hash;
 use alloy_evm::{
     Evm, EvmFactory,
     block::BlockExecutor,
@@ -71,7 +72,8 @@ pub fn execute(
     trie: Option<&StateTrie>,
 ) -> Result<Executed, ExecutionError> {
     let env = block.spec.evm_env(block.header);
-    let needs_roots = !env.cfg_env.spec.is_enabled_in(SpecId::BYZANTIUM);
+    let spec = env.cfg_env.spec;
+    let needs_roots = !spec.is_enabled_in(SpecId::BYZANTIUM);
     let state =
         State::builder().with_database(WrapDatabaseRef(AsDatabase(world))).with_bundle_update().build();
     let evm = EthEvmFactory::default().create_evm(state, env);
@@ -80,6 +82,8 @@ pub fn execute(
     executor.apply_pre_execution_changes().map_err(|error| ExecutionError::from_alloy(count, error))?;
     let mut roots = Vec::new();
     for (index, (tx, sender)) in block.transactions.iter().zip(block.senders).enumerate() {
+        // Access lists count transactions from 1; 0 is what precedes them (EIP-7928).
+        executor.evm_mut().db_mut().bump_bal_index();
         executor
             .execute_transaction(Recovered::new_unchecked(tx, *sender))
             .map_err(|error| ExecutionError::from_alloy(index, error))?;
@@ -88,13 +92,22 @@ pub fn execute(
             roots.push(root_after(world, trie, &changes));
         }
     }
+    executor.evm_mut().db_mut().bump_bal_index();
     let (evm, mut result) = executor.finish().map_err(|error| ExecutionError::from_alloy(count, error))?;
     let (mut state, _) = evm.finish();
     let changes = changes_so_far(&mut state, world);
+    let block_access_list_hash =
+        state.take_built_alloy_bal().map(|list| compute_block_access_list_hash(&list));
     for (receipt, root) in result.receipts.iter_mut().zip(roots) {
         receipt.status = Eip658Value::PostState(root);
     }
-    Ok(Executed { receipts: result.receipts, gas_used: result.gas_used, requests: result.requests, changes })
+    Ok(Executed {
+        receipts: result.receipts,
+        gas_used: result.gas_used,
+        requests: result.requests,
+        block_access_list_hash,
+        changes,
+    })
 }
 
 /// All changes since the block began.

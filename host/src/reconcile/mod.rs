@@ -16,6 +16,7 @@ use crate::{
         evm::{LaneEvm, SharedState},
         sequential::{Receipts, execution_context},
         speculation::{Board, Turn},
+        transfer::{TransferLane, TransferRules},
     },
     plan::Plan,
     route::Lane,
@@ -26,12 +27,14 @@ use alloy_evm::{
     EvmEnv, EvmFactory, FromRecoveredTx, block::BlockExecutor, eth::EthBlockExecutor, eth::EthEvmFactory,
 };
 use alloy_primitives::U256;
+use outrider_kernels::accelerator::Accelerator;
 use revm::{
     DatabaseCommit,
     context::{TxEnv, either::Either, result::ExecutionResult},
     primitives::hardfork::SpecId,
     state::EvmState,
 };
+use std::ops::Range;
 
 /// How many transactions each lane settled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -63,13 +66,18 @@ const SPECULATION_COUNT_MIN: usize = 4;
 /// # Errors
 /// The first failure in block order. A transaction that fails here fails in sequential execution,
 /// but the caller confirms that before it condemns the block.
-pub fn execute(block: &BlockContext<'_>, world: &World, plan: &Plan) -> Result<Reconciled, ExecutionError> {
+pub fn execute(
+    block: &BlockContext<'_>,
+    world: &World,
+    plan: &Plan,
+    accelerator: &Accelerator,
+) -> Result<Reconciled, ExecutionError> {
     let env = block.spec.evm_env(block.header);
     let mut state = BlockState::new(world);
     begin_block(block, &env, &mut state)?;
     let shared = SharedState::new(state);
     let workers = if plan.evm_count() < SPECULATION_COUNT_MIN { 0 } else { rayon::current_num_threads() - 1 };
-    let mut settling = Settling::new(block, &env, &shared);
+    let mut settling = Settling::new(block, &env, &shared, accelerator);
     if workers == 0 {
         settling.walk(plan, None)?;
     } else {
@@ -120,6 +128,7 @@ fn end_block(
         receipts: result.receipts,
         gas_used: result.gas_used,
         requests: result.requests,
+        block_access_list_hash: None,
         changes: state.into_changes(),
     })
 }
@@ -147,6 +156,10 @@ struct Settling<'b, 's, 'w> {
     block: &'b BlockContext<'b>,
     env: &'b EvmEnv,
     shared: &'s SharedState<'w>,
+    accelerator: &'b Accelerator,
+    /// `None` where this fork has no transfer lane.
+    transfer_rules: Option<TransferRules>,
+    transfer_lane: TransferLane,
     evm: LaneEvm<'s, 'w>,
     receipts: Vec<Receipt>,
     gas_used: u64,
@@ -155,11 +168,19 @@ struct Settling<'b, 's, 'w> {
 }
 
 impl<'b, 's, 'w> Settling<'b, 's, 'w> {
-    fn new(block: &'b BlockContext<'b>, env: &'b EvmEnv, shared: &'s SharedState<'w>) -> Self {
+    fn new(
+        block: &'b BlockContext<'b>,
+        env: &'b EvmEnv,
+        shared: &'s SharedState<'w>,
+        accelerator: &'b Accelerator,
+    ) -> Self {
         Self {
             block,
             env,
             shared,
+            accelerator,
+            transfer_rules: TransferRules::new(env),
+            transfer_lane: TransferLane::default(),
             evm: LaneEvm::new(shared, env),
             receipts: Vec::with_capacity(block.transactions.len()),
             gas_used: 0,
@@ -171,11 +192,52 @@ impl<'b, 's, 'w> Settling<'b, 's, 'w> {
     fn walk(&mut self, plan: &Plan, board: Option<&Board<'_>>) -> Result<(), ExecutionError> {
         for step in plan.steps() {
             match step.lane {
-                Lane::Transfer | Lane::Evm => {
+                Lane::Transfer => self.run_transfers(step.range.clone(), board)?,
+                Lane::Evm => {
                     for index in step.range.clone() {
                         self.run_evm(index, board)?;
                     }
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Settles a run of transfers; what the lane hands back goes to revm.
+    fn run_transfers(
+        &mut self,
+        range: Range<usize>,
+        board: Option<&Board<'_>>,
+    ) -> Result<(), ExecutionError> {
+        let mut at = range.start;
+        while at < range.end {
+            if let Some(rules) = &self.transfer_rules {
+                let run = self.transfer_lane.run(
+                    rules,
+                    &mut self.shared.write(),
+                    &self.block.transactions[at..range.end],
+                    &self.block.senders[at..range.end],
+                    self.gas_used,
+                    |accounts, transfers, terms| self.accelerator.transfer_scan(accounts, transfers, terms),
+                );
+                for gas_used in run.gas_used {
+                    self.gas_used += gas_used;
+                    self.receipts.push(Receipt {
+                        tx_type: self.block.transactions[at].tx_type(),
+                        status: Eip658Value::Eip658(true),
+                        cumulative_gas_used: self.gas_used,
+                        logs: Vec::new(),
+                    });
+                    at += 1;
+                    self.lanes.transfer += 1;
+                }
+                if let Some(board) = board {
+                    board.settle(at);
+                }
+            }
+            if at < range.end {
+                self.run_evm(at, board)?;
+                at += 1;
             }
         }
         Ok(())
