@@ -127,11 +127,15 @@ fn signature(columns: &SenderColumns, row: usize) -> Signature {
 
 fn in_batch(accelerator: &Accelerator, columns: &SenderColumns) -> Vec<Verdict> {
     let signatures: Vec<Signature> = (0..columns.len()).map(|row| signature(columns, row)).collect();
-    let offsets: Result<Vec<u32>, _> = columns.payloads.offsets().iter().map(|end| u32::try_from(*end)).collect();
+    let offsets: Result<Vec<u32>, _> =
+        columns.payloads.offsets().iter().map(|end| u32::try_from(*end)).collect();
     let offsets = offsets.expect("a block is far below 4 GiB");
     let payloads = Payloads::new(columns.payloads.bytes(), &offsets).expect("columns are in order");
     let batch = Batch::new(Messages::Payloads(payloads), &signatures).expect("columns are equally long");
-    { let _ = accelerator; outrider_kernels::recover::recover(&batch) }
+    {
+        let _ = accelerator;
+        outrider_kernels::recover::recover(&batch)
+    }
 }
 
 fn authorities(
@@ -141,7 +145,9 @@ fn authorities(
     let tuples: Vec<(usize, &SignedAuthorization)> = transactions
         .iter()
         .enumerate()
-        .flat_map(|(index, tx)| tx.authorization_list().unwrap_or_default().iter().map(move |tuple| (index, tuple)))
+        .flat_map(|(index, tx)| {
+            tx.authorization_list().unwrap_or_default().iter().map(move |tuple| (index, tuple))
+        })
         .collect();
     let mut authorities: HashMap<usize, Vec<RecoveredAuthority>> = HashMap::default();
     if tuples.is_empty() {

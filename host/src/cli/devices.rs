@@ -107,7 +107,11 @@ fn print(out: &mut impl Write, adapter: &AdapterInfo, kernels: Vec<Kernel>, json
     for kernel in &row.kernels {
         match (&kernel.error, kernel.ready_seconds) {
             (None, Some(seconds)) => {
-                writeln!(out, "  kernel     {:<10} passed its known-answer test, ready in {seconds:.2} s", kernel.name)?;
+                writeln!(
+                    out,
+                    "  kernel     {:<10} passed its known-answer test, ready in {seconds:.2} s",
+                    kernel.name
+                )?;
             }
             (error, _) => {
                 let error = error.as_deref().unwrap_or_default();

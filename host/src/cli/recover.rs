@@ -90,7 +90,8 @@ fn open(path: &Path) -> Result<Box<dyn BufRead>, Failure> {
     if path == Path::new("-") {
         return Ok(Box::new(io::stdin().lock()));
     }
-    let file = File::open(path).map_err(|error| Failure::bad_input(format_args!("{}: {error}", path.display())))?;
+    let file =
+        File::open(path).map_err(|error| Failure::bad_input(format_args!("{}: {error}", path.display())))?;
     Ok(Box::new(BufReader::new(file)))
 }
 
@@ -111,7 +112,13 @@ fn rows(accelerator: &Accelerator, batch: Vec<RawLine>, rule: SRule) -> Vec<Row>
         let index = match place {
             Ok(index) => index,
             Err(fault) => {
-                return Row { line, hash: None, sender: None, high_s: false, reason: Some(fault.to_string()) };
+                return Row {
+                    line,
+                    hash: None,
+                    sender: None,
+                    high_s: false,
+                    reason: Some(fault.to_string()),
+                };
             }
         };
         let hash = Some(transactions[index].hash().to_string());

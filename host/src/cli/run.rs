@@ -1,9 +1,9 @@
 //! `outrider run`.
 
-use super::{DeviceArgs, EXIT_MATCH, EXIT_MISMATCH, Failure, written};
+use super::{DeviceArgs, EXIT_BAD_INPUT, EXIT_MATCH, EXIT_MISMATCH, Failure, written};
 use clap::{Args, ValueEnum};
 use outrider::run::{
-    self, Event, LaneSet, Options,
+    self, Event, LaneSet, Options, RunError,
     report::{BlockReport, StageSeconds, Total},
 };
 use outrider_kernels::accelerator::Accelerator;
@@ -70,26 +70,52 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, Failure> {
     };
     let mut printer = Printer::new(args.json);
     let mut total = Total::default();
+    let mut has_mismatch = false;
     let (mut ran, mut load) = (Duration::ZERO, Duration::ZERO);
     for path in &args.paths {
         let times = run::run_path(path, &accelerator, &options, &mut |event| {
             if let Event::Block(report) = &event {
                 total.add(report);
+                has_mismatch |= !report.matched && !report.is_malformed && report.needs.is_none();
             }
             printer.event(&event)
-        })?;
+        });
+        let times = match times {
+            Err(RunError::Output(error)) => return written(Err(error)).map(|()| EXIT_MATCH),
+            times => times?,
+        };
         ran += times.run;
         load += times.load;
     }
     total.finish(ran, startup, load);
     printer.total(&total)?;
-    Ok(if total.matched == total.blocks { EXIT_MATCH } else { EXIT_MISMATCH })
+    Ok(if has_mismatch {
+        EXIT_MISMATCH
+    } else if total.matched < total.blocks {
+        EXIT_BAD_INPUT
+    } else {
+        EXIT_MATCH
+    })
 }
 
-impl From<run::RunError> for Failure {
-    fn from(error: run::RunError) -> Self {
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
         Self::bad_input(error)
     }
+}
+
+/// What is wrong with a block that cannot be executed to its end, in one line.
+fn fault_line(report: &BlockReport) -> Option<String> {
+    if report.matched {
+        return None;
+    }
+    let path = report.path.display();
+    let number = report.number.map(|number| format!("block {number}: ")).unwrap_or_default();
+    if let Some(key) = &report.needs {
+        return Some(format!("{path}: {number}state is needed that was not supplied: {key}"));
+    }
+    let reason = report.reason.as_ref().filter(|_| report.is_malformed)?;
+    Some(format!("{path}: {number}{reason}"))
 }
 
 /// Prints blocks as they come.
@@ -106,7 +132,13 @@ const HEADING: &str = "     block fork                txs  transf   evm  redo   
 impl Printer {
     fn new(json: bool) -> Self {
         let progress = !json && io::stderr().is_terminal();
-        Self { json, progress, rows: 0, stages: StageSeconds::default(), out: io::BufWriter::new(io::stdout()) }
+        Self {
+            json,
+            progress,
+            rows: 0,
+            stages: StageSeconds::default(),
+            out: io::BufWriter::new(io::stdout()),
+        }
     }
 
     fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
@@ -119,6 +151,9 @@ impl Printer {
             Event::Block(report) => {
                 if self.progress {
                     eprint!("\r\x1b[K");
+                }
+                if let Some(fault) = fault_line(report) {
+                    eprintln!("outrider: {fault}");
                 }
                 self.stages += report.seconds;
                 if self.json { self.json_line(report) } else { self.row(report) }
@@ -152,6 +187,7 @@ impl Printer {
             (Some(exception), true) => format!("invalid as expected: {exception}"),
             (_, false) => match &report.needs {
                 Some(key) => format!("NEEDS {key}"),
+                None if report.is_malformed => "INVALID".to_owned(),
                 None => "MISMATCH".to_owned(),
             },
         };
@@ -173,7 +209,7 @@ impl Printer {
             ms(seconds.reconcile),
             ms(seconds.root),
         )?;
-        if !report.matched && report.needs.is_none() {
+        if !report.matched && report.needs.is_none() && !report.is_malformed {
             let case = report.case.as_deref().map(|case| format!(" {case}")).unwrap_or_default();
             writeln!(self.out, "           in {}{case}", report.path.display())?;
             for mismatch in &report.mismatches {

@@ -20,9 +20,7 @@ pub(crate) struct SelftestArgs {
 pub(crate) fn run(args: &SelftestArgs) -> Result<u8, Failure> {
     let wanted = args.device.as_deref();
     let is_wanted = |adapter: &AdapterInfo| {
-        wanted.is_none_or(|name| {
-            name == "gpu" || adapter.name.to_lowercase().contains(&name.to_lowercase())
-        })
+        wanted.is_none_or(|name| name == "gpu" || adapter.name.to_lowercase().contains(&name.to_lowercase()))
     };
     let adapters: Vec<(usize, AdapterInfo)> =
         gpu::adapters().into_iter().enumerate().filter(|(_, adapter)| is_wanted(adapter)).collect();

@@ -4,8 +4,8 @@ use alloy_consensus::{Header, Transaction};
 use alloy_primitives::B256;
 
 use super::{
-    Ancestry, Body, InvalidBlock, check_body, check_header, check_header_alone, check_ommers,
-    check_size, check_transactions_root, unknown_parent,
+    Ancestry, Body, InvalidBlock, check_body, check_header, check_header_alone, check_ommers, check_size,
+    check_transactions_root, unknown_parent,
 };
 use crate::spec::ChainSpec;
 

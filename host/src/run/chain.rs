@@ -46,11 +46,7 @@ impl Chain {
     ///
     /// # Errors
     /// In words, if the genesis state is not the one that the genesis header names.
-    pub fn load(
-        spec: ChainSpec,
-        genesis: Option<GenesisHeader>,
-        prestate: Prestate,
-    ) -> Result<Self, String> {
+    pub fn load(spec: ChainSpec, genesis: Option<GenesisHeader>, prestate: Prestate) -> Result<Self, String> {
         let mut world = World::from_prestate(prestate);
         let trie = (world.completeness() == Completeness::Whole).then(|| StateTrie::new(&world));
         let genesis = genesis.map(|header| seal(header, trie.as_ref())).transpose()?;

@@ -134,7 +134,12 @@ impl Loaded {
     }
 
     /// Runs all blocks; while one is processed, the next is prepared.
-    fn run(mut self, accelerator: &Accelerator, options: &Options, sink: &mut Sink<'_>) -> Result<(), RunError> {
+    fn run(
+        mut self,
+        accelerator: &Accelerator,
+        options: &Options,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), RunError> {
         let spec: ChainSpec = self.chain.spec.clone();
         let mut next = self.blocks.next().transpose()?.map(|input| prepare(input, &spec, accelerator));
         while let Some(prepared) = next {
@@ -143,14 +148,13 @@ impl Loaded {
             let chain = &mut self.chain;
             let last = input.is_none();
             let expected = self.expected.as_ref().filter(|_| last);
-            let job = process::Job { path, name, executable: self.executable, expected, accelerator, options };
+            let job =
+                process::Job { path, name, executable: self.executable, expected, accelerator, options };
             let (report, prepared) = match input {
                 None => (process(&job, chain, prepared), None),
                 Some(input) => {
-                    let (report, prepared) = rayon::join(
-                        || process(&job, chain, prepared),
-                        || prepare(input, &spec, accelerator),
-                    );
+                    let (report, prepared) =
+                        rayon::join(|| process(&job, chain, prepared), || prepare(input, &spec, accelerator));
                     (report, Some(prepared))
                 }
             };

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     block::{BlockContext, SignedTx},
-    ingest::{BlockBytes, DecodeError, Expectation, ExpectedEnd,  PostState, Prestate},
+    ingest::{BlockBytes, DecodeError, Expectation, ExpectedEnd, PostState, Prestate},
     lanes::{Executed, ExecutionError, sequential},
     plan::Plan,
     reconcile::{self, BlockRoots, LaneCounts, block_roots},
@@ -177,7 +177,12 @@ struct Attempt {
     is_sequential: bool,
 }
 
-fn execute(job: &Job<'_>, chain: &mut Chain, context: &BlockContext<'_>, report: &mut BlockReport) -> Verdict {
+fn execute(
+    job: &Job<'_>,
+    chain: &mut Chain,
+    context: &BlockContext<'_>,
+    report: &mut BlockReport,
+) -> Verdict {
     let attempt = attempt(job, chain, context, report);
     (report.lanes, report.reexecuted) = (attempt.lanes, attempt.reexecuted);
     if job.options.check && !attempt.is_sequential {
@@ -190,7 +195,8 @@ fn execute(job: &Job<'_>, chain: &mut Chain, context: &BlockContext<'_>, report:
     }
     // Only sequential revm condemns a block, with senders that no device has touched.
     report.mismatches.retain(Mismatch::is_disagreement);
-    report.checks = Checks { gas_used: None, receipts_root: None, logs_bloom: None, state_root: None, ..report.checks };
+    report.checks =
+        Checks { gas_used: None, receipts_root: None, logs_bloom: None, state_root: None, ..report.checks };
     let confirmed = confirm::sequentially(context, chain);
     let confirmed = judge(chain, context, confirmed, report);
     confirm::note_disagreement(&verdict_line(&verdict), &verdict_line(&confirmed), report);
@@ -215,9 +221,8 @@ fn attempt(job: &Job<'_>, chain: &Chain, context: &BlockContext<'_>, report: &mu
     let steps = chain.trie().is_some() && !rules.is_enabled_in(revm::primitives::hardfork::SpecId::BYZANTIUM);
     let amsterdam = rules.is_enabled_in(revm::primitives::hardfork::SpecId::AMSTERDAM);
     if job.options.lanes == LaneSet::Evm || steps || amsterdam {
-        let executed = timed(&mut report.seconds.execute, || {
-            sequential::execute(context, chain.world(), chain.trie())
-        });
+        let executed =
+            timed(&mut report.seconds.execute, || sequential::execute(context, chain.world(), chain.trie()));
         let lanes = LaneCounts { evm: context.transactions.len(), ..LaneCounts::default() };
         return Attempt { executed, lanes, reexecuted: 0, is_sequential: true };
     }
@@ -227,9 +232,8 @@ fn attempt(job: &Job<'_>, chain: &Chain, context: &BlockContext<'_>, report: &mu
         let lanes: Vec<_> = context.transactions.iter().map(|tx| route(tx, rules, has_code)).collect();
         Plan::new(&lanes, context.senders)
     });
-    let reconciled = timed(&mut report.seconds.execute, || {
-        reconcile::execute(context, world, &plan, job.accelerator)
-    });
+    let reconciled =
+        timed(&mut report.seconds.execute, || reconcile::execute(context, world, &plan, job.accelerator));
     match reconciled {
         Ok(done) => Attempt {
             executed: Ok(done.executed),
@@ -257,7 +261,8 @@ fn judge(
         Ok(executed) => executed,
         Err(ExecutionError::Unknown(unknown)) => return Verdict::Needs(unknown.0),
         Err(error) => {
-            return not_executable(&error).map_or_else(|| Verdict::Failed(error.to_string()), Verdict::Invalid);
+            return not_executable(&error)
+                .map_or_else(|| Verdict::Failed(error.to_string()), Verdict::Invalid);
         }
     };
     report.gas_used = executed.gas_used;
@@ -437,4 +442,3 @@ fn check_end(chain: &Chain, expected: &ExpectedEnd, report: &mut BlockReport) {
         report.matched = false;
     }
 }
-

@@ -162,7 +162,6 @@ pub struct BlockReport {
     pub seconds: StageSeconds,
 }
 
-
 impl BlockReport {
     /// A report that says nothing yet.
     pub fn new(path: &Path, case: Option<&str>, device: &str) -> Self {
