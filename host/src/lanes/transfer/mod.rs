@@ -210,27 +210,29 @@ impl TransferLane {
         transactions: &[SignedTx],
         senders: &[Address],
     ) {
-        let len = transactions.len();
-        self.transfers.resize(len, Transfer::default());
-        self.parties.resize(len, Parties::default());
         let accounts = state.accounts();
-        let read = |((transfer, parties), (tx, sender)): RowAndTransaction<'_>| {
-            let Some((form, recipient)) = rules.transfer(tx) else { return false };
-            *transfer = form;
+        let read = |(tx, sender): (&SignedTx, &Address)| {
+            let (transfer, recipient) = rules.transfer(tx)?;
             let hashes = [accounts.hash(sender), accounts.hash(&recipient)];
-            *parties = Parties { sender: *sender, recipient, hashes };
-            true
+            Some((transfer, Parties { sender: *sender, recipient, hashes }))
         };
-        let plain = if len < PARALLEL_LEN_MIN || !self.is_parallel {
-            let rows = self.transfers.iter_mut().zip(&mut self.parties);
-            rows.zip(transactions.iter().zip(senders)).position(|row| !read(row))
+        let plain = if transactions.len() < PARALLEL_LEN_MIN || !self.is_parallel {
+            self.transfers.clear();
+            self.parties.clear();
+            for (transfer, parties) in transactions.iter().zip(senders).map_while(read) {
+                self.transfers.push(transfer);
+                self.parties.push(parties);
+            }
+            self.transfers.len()
         } else {
-            let rows = self.transfers.par_iter_mut().zip(&mut self.parties);
-            rows.zip(transactions.par_iter().zip(senders))
-                .with_min_len(PARALLEL_LEN_MIN / 2)
-                .position_first(|row| !read(row))
+            // No transfer has a gas limit of zero, so the default says that there is none.
+            let rows = transactions.par_iter().zip(senders).with_min_len(PARALLEL_LEN_MIN / 2);
+            rows.map(|row| read(row).unwrap_or_default())
+                .unzip_into_vecs(&mut self.transfers, &mut self.parties);
+            let first = self.transfers.iter().position(|transfer| transfer.gas_limit == 0);
+            first.unwrap_or(transactions.len())
         };
-        self.transfers.truncate(plain.unwrap_or(len));
+        self.transfers.truncate(plain);
     }
 
     /// Deals out ids to the parties in order of transactions, and then to the fee recipient, whose id is
@@ -250,6 +252,7 @@ impl TransferLane {
     /// Makes the kernel's rows of the accounts of the batch.
     fn read_accounts(&mut self, rules: &TransferRules, state: &BlockState<'_>) {
         self.accounts.clear();
+        self.accounts.reserve(self.ids.in_block.len());
         self.starts.clear();
         for &id in &self.ids.in_block {
             let entry = state.accounts().entry(id);
@@ -277,9 +280,6 @@ impl TransferLane {
         }
     }
 }
-
-/// A row to be filled, and what from.
-type RowAndTransaction<'a> = ((&'a mut Transfer, &'a mut Parties), (&'a SignedTx, &'a Address));
 
 /// What an account was before the batch: a set of flags.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
