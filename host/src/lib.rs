@@ -11,5 +11,6 @@ pub mod lanes;
 pub mod plan;
 pub mod reconcile;
 pub mod route;
+pub mod rules;
 pub mod spec;
 pub mod state;

@@ -54,12 +54,18 @@ struct Lanes {
 
 impl Lanes {
     /// Proves all kernels side by side: while one compiles, another computes.
-    fn ready(device: &Device, is_auto: bool) -> Self {
+    fn ready(device: &Device) -> Self {
         std::thread::scope(|scope| {
-            let keccak = scope.spawn(|| Lane::ready(device, is_auto));
-            let transfer = scope.spawn(|| Lane::ready(device, is_auto));
+            let keccak = scope.spawn(|| Lane::ready(device));
+            let transfer = scope.spawn(|| Lane::ready(device));
             Self { keccak: join(keccak), transfer: join(transfer) }
         })
+    }
+
+    /// Measures one after the other: they would slow each other down.
+    fn calibrate(&mut self, device: &Device) {
+        self.keccak.calibrate(device);
+        self.transfer.calibrate(device);
     }
 
     fn counts(&self) -> Vec<(&'static str, KernelCounts)> {
@@ -93,7 +99,10 @@ impl Accelerator {
             }
         };
         let Some(device) = device else { return Ok(Self::with(None, Lanes::default(), options.sample_seed)) };
-        let lanes = Lanes::ready(&device, *choice == DeviceChoice::Auto);
+        let mut lanes = Lanes::ready(&device);
+        if *choice == DeviceChoice::Auto {
+            lanes.calibrate(&device);
+        }
         device.begin_service();
         Ok(Self::with(Some(device), lanes, options.sample_seed))
     }

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use super::{
     block::{
         BLOCK_BYTES_MAX, DecodedBlock, EncodedTransactions, OMMERS_PER_BLOCK_MAX, Ommers, Stated,
-        TRANSACTIONS_PER_BLOCK_MAX, WITHDRAWALS_PER_BLOCK_MAX,
+        TRANSACTIONS_PER_BLOCK_MAX, WITHDRAWALS_PER_BLOCK_MAX, without_gaps,
     },
     error::{DecodeError, FieldFault, TransactionFault},
     json::{self, Row, Rows, Scalar},
@@ -187,7 +187,7 @@ struct RawError<'a> {
 }
 
 fn header(raw: &RawBlock<'_>) -> Result<Header, FieldFault> {
-    Ok(Header {
+    without_gaps(Header {
         parent_hash: raw.parent_hash.hash("parentHash")?,
         ommers_hash: raw.sha3_uncles.hash("sha3Uncles")?,
         beneficiary: raw.miner.address("miner")?,

@@ -47,17 +47,28 @@ impl<K> Default for Lane<K> {
 }
 
 impl<K: DeviceKernel> Lane<K> {
-    pub(super) fn ready(device: &Device, is_auto: bool) -> Self {
-        let proved = registry::ready::<K>(device).and_then(|kernel| {
-            let crossover = if is_auto { crossover(&kernel, device)? } else { 1 };
-            log::debug!("kernel {} pays from {crossover} items on", K::NAME);
-            Ok((kernel, crossover))
-        });
-        match proved {
-            Ok((kernel, crossover)) => Self { kernel: Some(kernel), crossover, ..Self::default() },
+    /// Compiles and proves the kernel; from then on it serves batches of any size.
+    pub(super) fn ready(device: &Device) -> Self {
+        match registry::ready::<K>(device) {
+            Ok(kernel) => Self { kernel: Some(kernel), crossover: 1, ..Self::default() },
             Err(error) => {
                 log::warn!("the CPU serves instead: {error}");
                 Self::default()
+            }
+        }
+    }
+
+    /// Measures from how many items on the kernel is to serve. One that fails in this does not serve.
+    pub(super) fn calibrate(&mut self, device: &Device) {
+        let Some(kernel) = &self.kernel else { return };
+        match crossover(kernel, device) {
+            Ok(crossover) => {
+                log::debug!("kernel {} pays from {crossover} items on", K::NAME);
+                self.crossover = crossover;
+            }
+            Err(error) => {
+                log::warn!("the CPU serves instead: {error}");
+                self.kernel = None;
             }
         }
     }
@@ -148,7 +159,8 @@ mod tests {
     #[test]
     fn calibration_returns_on_any_adapter() {
         let Some(device) = crate::gpu::tests::device(DeviceOptions::default()) else { return };
-        let lane = Lane::<KeccakKernel>::ready(&device, true);
+        let mut lane = Lane::<KeccakKernel>::ready(&device);
+        lane.calibrate(&device);
         assert!(lane.kernel.is_some() && lane.crossover > 0);
     }
 }

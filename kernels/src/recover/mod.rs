@@ -15,6 +15,7 @@
 //! - All inputs are public, so nothing here is constant-time, and no signing key ever comes near it.
 
 mod cpu;
+mod limbs;
 pub mod policy;
 #[cfg(test)]
 mod tests;
@@ -153,3 +154,12 @@ impl<'a> Batch<'a> {
         Self { messages: self.messages.slice(range.clone()), signatures: &self.signatures[range] }
     }
 }
+
+/// Bits of a digit of the halves of u2: digits are odd, ±1 to ±31.
+const HALF_WINDOW_BITS: u32 = 5;
+
+/// Digits of a half.
+const HALF_DIGITS: u32 = 26;
+
+/// Digits that share a word.
+const HALF_DIGITS_PER_WORD: u32 = 6;

@@ -12,6 +12,8 @@
 
 mod intern;
 mod rules;
+#[cfg(test)]
+mod tests;
 
 pub use rules::TransferRules;
 
