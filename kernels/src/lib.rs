@@ -1,7 +1,7 @@
 //! Compute kernels of Outrider, each with a GPU form (WGSL through wgpu) and a CPU form.
 //!
 //! - [`gpu`]: the runtime, and the only room that knows wgpu.
-//! - [`keccak`], [`recover`]: one folder per kernel, each with its contract, its two forms and its tests.
+//! - [`keccak`], [`recover`], [`transfer`]: one folder per kernel, each with its contract, its two forms and its tests.
 //! - [`registry`]: the one list of kernels.
 //! - [`accelerator`]: what the host calls: the device where that pays, else the CPU.
 
@@ -10,3 +10,4 @@ pub mod gpu;
 pub mod keccak;
 pub mod recover;
 pub mod registry;
+pub mod transfer;

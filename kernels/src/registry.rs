@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use crate::gpu::{Device, DeviceError, DeviceKernel, IntegerForm, Shader};
 use crate::keccak::KeccakKernel;
+use crate::transfer::gpu::TransferKernel;
 
 /// All kernels. What is not in this list is not tested, not shown and not served.
-pub const KERNELS: &[KernelEntry] = &[KernelEntry::of::<KeccakKernel>()];
+pub const KERNELS: &[KernelEntry] = &[KernelEntry::of::<KeccakKernel>(), KernelEntry::of::<TransferKernel>()];
 
 /// A kernel as the registry knows it.
 #[derive(Clone, Copy, Debug)]
@@ -75,8 +76,9 @@ mod tests {
         for form in IntegerForm::ALL {
             let Some(device) = device_in_form(form) else { return };
             for (name, result) in selftest(&device) {
-                if let Err(error) = result {
-                    panic!("{name} in {form}: {error}");
+                match result {
+                    Ok(took) => eprintln!("{name} in {form}: ready after {took:?}"),
+                    Err(error) => panic!("{name} in {form}: {error}"),
                 }
             }
         }

@@ -166,6 +166,18 @@ pub(super) fn select(choice: &DeviceChoice) -> Result<Option<(AdapterInfo, wgpu:
     }
 }
 
+/// The adapter at an index of [`adapters`], if it is still there.
+pub(super) fn select_index(index: usize) -> Result<(AdapterInfo, wgpu::Adapter), NoSuchAdapter> {
+    let mut all = found();
+    if index < all.len() {
+        return Ok(all.swap_remove(index));
+    }
+    Err(NoSuchAdapter {
+        choice: DeviceChoice::Name(format!("number {index}")),
+        present: all.into_iter().map(|(info, _)| info.name).collect(),
+    })
+}
+
 /// There is no adapter such as was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoSuchAdapter {

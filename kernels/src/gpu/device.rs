@@ -36,7 +36,7 @@ impl Default for DeviceOptions {
     fn default() -> Self {
         Self {
             deadline: Duration::from_secs(10),
-            self_test_deadline: Duration::from_secs(60),
+            self_test_deadline: Duration::from_secs(30),
             integer_form: None,
             batch_len_max: BATCH_LEN_MAX,
             fault: None,
@@ -120,7 +120,26 @@ impl Device {
     /// # Errors
     /// [`OpenError::NoSuchAdapter`], or [`OpenError::Device`] if its driver fails.
     pub fn open(choice: &DeviceChoice, options: DeviceOptions) -> Result<Option<Self>, OpenError> {
-        let Some((info, adapter)) = adapter::select(choice)? else { return Ok(None) };
+        match adapter::select(choice)? {
+            Some((info, adapter)) => Ok(Some(Self::request(info, &adapter, options)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Opens the adapter at an index of [`adapters`](super::adapters). Unlike names, indices tell equal cards apart.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_index(index: usize, options: DeviceOptions) -> Result<Self, OpenError> {
+        let (info, adapter) = adapter::select_index(index)?;
+        Ok(Self::request(info, &adapter, options)?)
+    }
+
+    fn request(
+        info: AdapterInfo,
+        adapter: &wgpu::Adapter,
+        options: DeviceOptions,
+    ) -> Result<Self, DeviceError> {
         let form = options.integer_form.unwrap_or_else(|| adapter::integer_form(&info));
         let site = Site { kernel: "open", batch_len: 0, adapter: info.name.as_str().into() };
         let mut features = wgpu::Features::empty();
@@ -145,7 +164,7 @@ impl Device {
         // Every call is made inside an error scope; what escapes is a bug worth a line, not a panic.
         raw.on_uncaptured_error(Arc::new(|error| log::error!("device error outside of any scope: {error}")));
         let injector = Injector::new(options.fault);
-        Ok(Some(Self {
+        Ok(Self {
             inner: Arc::new(Inner {
                 raw,
                 queue,
@@ -159,7 +178,7 @@ impl Device {
                 injector,
                 pool: Pool::default(),
             }),
-        }))
+        })
     }
 
     /// The adapter it runs on.

@@ -153,15 +153,15 @@ impl FunctionLint<'_> {
 
     /// How often a loop of the allowed form runs at most.
     fn loop_bound(&self, body: &Block, continuing: &Block) -> Option<u64> {
-        let (variable, bound) = body
-            .iter()
-            .take_while(|statement| matches!(statement, Statement::Emit(_) | Statement::If { .. }))
-            .find_map(|statement| self.exit_test(statement))?;
+        // The test must come first: what stands before it could `continue` past it.
+        let first = body.iter().find(|statement| !matches!(statement, Statement::Emit(_)))?;
+        let (variable, bound) = self.exit_test(first)?;
         let step = self.step(variable, continuing)?;
         if self.is_written(variable, body) || !self.is_plain_u32(variable) {
             return None;
         }
-        Some(bound.div_ceil(step))
+        // Beyond 2^32 the variable would begin anew.
+        (bound + step <= 1 << 32).then(|| bound.div_ceil(step))
     }
 
     /// `if (i < BOUND) {} else { break; }`: the variable, and the values it can have inside.
@@ -313,6 +313,7 @@ mod tests {
             ),
             Ok(10 * (1 + 5 + 100))
         );
+        assert_eq!(lint("var i = 0u; loop { if (i >= 9u) { break; } continuing { i += 3u; } }"), Ok(3));
         assert_eq!(lint("var i = 0u; while (i < WORKGROUP_LEN) { out[i] = i; continue; }").ok(), None);
     }
 
@@ -327,6 +328,9 @@ mod tests {
             "for (var i = 0u; i < 10u; i += 0u) { out[i] = i; }",
             "for (var i = -5i; i < 10i; i++) { out[u32(i)] = 1u; }",
             "while (out[0] != 1u) { out[1] += 1u; }",
+            "var i = 0u; loop { if (out[0] == 1u) { continue; } if (i >= 9u) { break; } continuing { i++; } }",
+            "for (var i = id.x; i < 0xffffff00u; i += 0x40000000u) { out[i] = i; }",
+            "for (var i = 0u; i <= 0xffffffffu; i += 0x40000000u) { out[i] = i; }",
         ] {
             assert_eq!(lint(body), Err(LintError::UnboundedLoop { function: "main".to_owned() }), "{body}");
         }

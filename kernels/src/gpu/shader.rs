@@ -95,6 +95,20 @@ impl Shader {
         self
     }
 
+    /// Plants a mistake in its text or in that of its modules, for tests that must notice.
+    #[cfg(test)]
+    pub(crate) fn sabotaged(mut self, right: &str, wrong: &str) -> Self {
+        let texts =
+            std::iter::once(&mut self.text).chain(self.modules.iter_mut().map(|module| &mut module.text));
+        let mut count = 0;
+        for text in texts {
+            count += text.matches(right).count();
+            *text = text.replacen(right, wrong, 1).into();
+        }
+        assert!(count > 0, "{right:?} is not in the shader");
+        self
+    }
+
     /// The shader's name.
     #[must_use]
     pub const fn name(&self) -> &'static str {

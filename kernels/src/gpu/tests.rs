@@ -165,6 +165,18 @@ fn an_adapter_that_is_not_there_is_named_in_the_error() {
 }
 
 #[test]
+fn adapters_open_by_index_too() {
+    let Some(device) = device(DeviceOptions::default()) else { return };
+    let all = adapters();
+    assert_eq!(device.info(), &all[0]);
+    for (index, info) in all.iter().enumerate() {
+        assert_eq!(Device::open_index(index, DeviceOptions::default()).unwrap().info(), info);
+    }
+    let error = Device::open_index(all.len(), DeviceOptions::default()).unwrap_err();
+    assert!(matches!(error, OpenError::NoSuchAdapter(_)), "{error}");
+}
+
+#[test]
 fn a_broken_shader_names_itself() {
     let Some(device) = device(DeviceOptions::default()) else { return };
     let error = device.compile(&[Shader::new("double", DOUBLE), Shader::new("bad", "fn")]).unwrap_err();

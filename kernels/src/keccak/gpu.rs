@@ -19,16 +19,17 @@ const DIGEST_WORDS: usize = 8;
 /// Bytes of payloads in one dispatch, where the adapter would allow more.
 const DISPATCH_BYTES_MAX: u64 = 64 << 20;
 
-/// What other kernels import: `lib/keccak_f` (the permutation) and `lib/keccak_sponge` (digests, and the
-/// hash of a public key).
+/// What other kernels import: `lib/lane` and `lib/keccak_f` (the permutation), and `lib/keccak_sponge`
+/// (digests, and the hash of a public key).
 #[must_use]
 pub fn modules(form: IntegerForm) -> Vec<Module> {
-    let permutation = match form {
-        IntegerForm::U64 => include_str!("../../../shaders/lib/keccak_f_u64.wgsl"),
-        IntegerForm::U32 => include_str!("../../../shaders/lib/keccak_f_u32.wgsl"),
+    let lane = match form {
+        IntegerForm::U64 => include_str!("../../../shaders/lib/lane_u64.wgsl"),
+        IntegerForm::U32 => include_str!("../../../shaders/lib/lane_u32.wgsl"),
     };
     vec![
-        Module::new("lib/keccak_f", permutation),
+        Module::new("lib/lane", lane),
+        Module::new("lib/keccak_f", include_str!("../../../shaders/lib/keccak_f.wgsl")),
         Module::new("lib/keccak_sponge", include_str!("../../../shaders/lib/keccak_sponge.wgsl")),
     ]
 }

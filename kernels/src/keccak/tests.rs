@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::gpu::tests::{device, device_in_form};
-use crate::gpu::{BATCH_LEN_MAX, Device, DeviceKernel, DeviceOptions, IntegerForm, Shader};
+use crate::gpu::{BATCH_LEN_MAX, Device, DeviceError, DeviceKernel, DeviceOptions, IntegerForm, Shader};
 
 fn kernel(device: &Device) -> KeccakKernel {
     let pipelines = device.compile(&KeccakKernel::shaders(device.integer_form())).unwrap();
@@ -176,6 +176,29 @@ fn other_shaders_hash_public_keys_with_the_imported_sponge() {
         let words = job.run().unwrap().take(read);
         assert_eq!(bytemuck::cast_slice::<u32, u8>(&words), keccak256_one(&key));
     }
+}
+
+#[test]
+fn canary_a_wrong_or_silent_kernel_fails_its_self_test() {
+    let mistakes = [
+        ("rotate(t6, 44u)", "rotate(t6, 43u)"),
+        ("~b1 &", "b1 &"),
+        ("let mark = 1u <<", "let mark = 6u <<"),
+        ("block + 1u == block_count", "block == block_count"),
+    ];
+    let Some(device) = device_in_form(IntegerForm::U32) else { return };
+    let self_test = |right: &str, wrong: &str| {
+        let shader = KeccakKernel::shaders(IntegerForm::U32).remove(0).sabotaged(right, wrong);
+        let pipelines = device.compile(&[shader]).unwrap();
+        KeccakKernel::new(&device, pipelines).unwrap().self_test(&device).unwrap_err()
+    };
+    for (right, wrong) in mistakes {
+        let error = self_test(right, wrong);
+        assert!(matches!(error, DeviceError::WrongAnswer { .. }), "{wrong}: {error}");
+    }
+    let error =
+        self_test("digests[item] = digest.lo.x;", "if item == 7u { return; }\ndigests[item] = digest.lo.x;");
+    assert!(matches!(error, DeviceError::Unanswered { item: 7, .. }), "{error}");
 }
 
 #[test]

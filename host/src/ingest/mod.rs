@@ -1,0 +1,32 @@
+//! Bytes to typed data: files and folders in, cases of blocks with their pre-states out.
+//!
+//! Past this room an ill-formed transaction, header or account cannot be expressed. Everything is
+//! bounded (file sizes after decompression, list lengths, nesting), and no input makes it panic:
+//! what cannot be read becomes an error of one line that says where and why. Blocks stay encoded
+//! until [`decode_block`], because decoding them is part of the measured work.
+//!
+//! What counts as well-formed is the encoding alone. Whether a block is *valid* (types allowed by
+//! the fork, roots, gas), the rules room says.
+
+mod block;
+mod case;
+mod chain;
+mod error;
+mod json;
+mod prestate;
+mod rlp;
+mod rpc_block;
+mod transaction;
+
+pub use block::{
+    BLOCK_BYTES_MAX, DecodedBlock, EncodedTransactions, OMMERS_PER_BLOCK_MAX, Ommers, Stated,
+    TRANSACTIONS_PER_BLOCK_MAX, WITHDRAWALS_PER_BLOCK_MAX, decode_block,
+};
+pub use case::{
+    BlockBytes, BlockInput, Blocks, Case, Completeness, Expectation, ExpectedEnd, GenesisHeader, PostState,
+    Prestate, PrestateAccount,
+};
+pub use error::{
+    DecodeError, FieldFault, IngestError, IngestFault, RlpFault, SidecarFault, TransactionFault,
+};
+pub use transaction::{RawTransaction, Sidecar, Transaction, decode_raw_transaction, decode_transaction};

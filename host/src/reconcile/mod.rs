@@ -1,0 +1,329 @@
+//! Reconcile: merges what the lanes found, in transaction order, into one outcome.
+//!
+//! The thread that reconciles is the only one that writes state. It walks the plan; at each
+//! transaction everything before it is settled, so a speculative result counts if all values it
+//! read still hold, and else the transaction is executed again, directly: one stale transaction
+//! costs its own execution and nothing else.
+
+mod receipts;
+
+pub use receipts::{BlockRoots, block_roots};
+
+use crate::{
+    block::{BlockContext, Eip658Value, Receipt},
+    lanes::{
+        Executed, ExecutionError,
+        evm::{LaneEvm, SharedState},
+        sequential::{Receipts, execution_context},
+        speculation::{Board, Turn},
+        transfer::{TransferLane, TransferRules},
+    },
+    plan::Plan,
+    route::Lane,
+    state::{BlockState, World},
+};
+use alloy_consensus::Transaction;
+use alloy_evm::{
+    EvmEnv, EvmFactory, FromRecoveredTx, block::BlockExecutor, eth::EthBlockExecutor, eth::EthEvmFactory,
+};
+use alloy_primitives::U256;
+use outrider_kernels::accelerator::Accelerator;
+use revm::{
+    DatabaseCommit,
+    context::{TxEnv, either::Either, result::ExecutionResult},
+    primitives::hardfork::SpecId,
+    state::EvmState,
+};
+use std::ops::Range;
+
+/// How many transactions each lane settled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct LaneCounts {
+    /// By the transfer lane.
+    pub transfer: usize,
+    /// By recorded paths.
+    pub path: usize,
+    /// By revm.
+    pub evm: usize,
+}
+
+/// The outcome of a block and how it was come by.
+#[derive(Debug)]
+pub struct Reconciled {
+    /// Receipts, gas, requests and changes.
+    pub executed: Executed,
+    /// Transactions by lane.
+    pub lanes: LaneCounts,
+    /// Speculative executions that a stale read voided.
+    pub reexecuted: usize,
+}
+
+/// Fewer transactions of the evm lane than this are not worth waking another thread for.
+const SPECULATION_COUNT_MIN: usize = 4;
+
+/// Executes a block by its plan.
+///
+/// # Errors
+/// The first failure in block order. A transaction that fails here fails in sequential execution,
+/// but the caller confirms that before it condemns the block.
+pub fn execute(
+    block: &BlockContext<'_>,
+    world: &World,
+    plan: &Plan,
+    accelerator: &Accelerator,
+) -> Result<Reconciled, ExecutionError> {
+    let env = block.spec.evm_env(block.header);
+    let mut state = BlockState::new(world);
+    begin_block(block, &env, &mut state)?;
+    let shared = SharedState::new(state);
+    let workers = if plan.evm_count() < SPECULATION_COUNT_MIN { 0 } else { rayon::current_num_threads() - 1 };
+    let mut settling = Settling::new(block, &env, &shared, accelerator);
+    if workers == 0 {
+        settling.walk(plan, None)?;
+    } else {
+        let board = Board::new(plan);
+        let tx_env = |index: usize| tx_env(block, index);
+        rayon::in_place_scope(|scope| {
+            for _ in 0..workers {
+                scope.spawn(|_| board.work(&mut LaneEvm::new(&shared, &env), &tx_env));
+            }
+            let outcome = settling.walk(plan, Some(&board));
+            board.close();
+            outcome
+        })?;
+    }
+    let Settling { receipts, gas_used, lanes, reexecuted, .. } = settling;
+    let executed = end_block(block, env, shared.into_inner(), receipts, gas_used)?;
+    Ok(Reconciled { executed, lanes, reexecuted })
+}
+
+/// System calls before the first transaction (EIP-4788, EIP-2935).
+fn begin_block(
+    block: &BlockContext<'_>,
+    env: &EvmEnv,
+    state: &mut BlockState<'_>,
+) -> Result<(), ExecutionError> {
+    let evm = EthEvmFactory::default().create_evm(state, env.clone());
+    let mut executor = EthBlockExecutor::new(evm, execution_context(block), block.spec, Receipts);
+    executor
+        .apply_pre_execution_changes()
+        .map_err(|error| ExecutionError::from_alloy(block.transactions.len(), error))
+}
+
+/// Everything after the last transaction: requests, rewards, withdrawals, the DAO's drain.
+fn end_block(
+    block: &BlockContext<'_>,
+    env: EvmEnv,
+    mut state: BlockState<'_>,
+    receipts: Vec<Receipt>,
+    gas_used: u64,
+) -> Result<Executed, ExecutionError> {
+    let evm = EthEvmFactory::default().create_evm(&mut state, env);
+    let mut executor = EthBlockExecutor::new(evm, execution_context(block), block.spec, Receipts);
+    executor.receipts = receipts;
+    executor.cumulative_tx_gas_used = gas_used;
+    let (_, result) =
+        executor.finish().map_err(|error| ExecutionError::from_alloy(block.transactions.len(), error))?;
+    Ok(Executed {
+        receipts: result.receipts,
+        gas_used: result.gas_used,
+        requests: result.requests,
+        block_access_list_hash: None,
+        changes: state.into_changes(),
+    })
+}
+
+/// revm's view of a transaction, with the authorities that were recovered in batches.
+fn tx_env(block: &BlockContext<'_>, index: usize) -> TxEnv {
+    let mut env = TxEnv::from_recovered_tx(&block.transactions[index], block.senders[index]);
+    if let Some(authorities) = block.authorities.get(&index) {
+        for (tuple, authority) in env.authorization_list.iter_mut().zip(authorities) {
+            let inner = match tuple {
+                Either::Left(signed) => signed.inner().clone(),
+                Either::Right(recovered) => (**recovered).clone(),
+            };
+            *tuple = Either::Right(revm::context::transaction::RecoveredAuthorization::new_unchecked(
+                inner,
+                authority.clone(),
+            ));
+        }
+    }
+    env
+}
+
+/// The walk over the plan, and what it has settled.
+struct Settling<'b, 's, 'w> {
+    block: &'b BlockContext<'b>,
+    env: &'b EvmEnv,
+    shared: &'s SharedState<'w>,
+    accelerator: &'b Accelerator,
+    /// `None` where this fork has no transfer lane.
+    transfer_rules: Option<TransferRules>,
+    transfer_lane: TransferLane,
+    evm: LaneEvm<'s, 'w>,
+    receipts: Vec<Receipt>,
+    gas_used: u64,
+    lanes: LaneCounts,
+    reexecuted: usize,
+}
+
+impl<'b, 's, 'w> Settling<'b, 's, 'w> {
+    fn new(
+        block: &'b BlockContext<'b>,
+        env: &'b EvmEnv,
+        shared: &'s SharedState<'w>,
+        accelerator: &'b Accelerator,
+    ) -> Self {
+        Self {
+            block,
+            env,
+            shared,
+            accelerator,
+            transfer_rules: TransferRules::new(env),
+            transfer_lane: TransferLane::default(),
+            evm: LaneEvm::new(shared, env),
+            receipts: Vec::with_capacity(block.transactions.len()),
+            gas_used: 0,
+            lanes: LaneCounts::default(),
+            reexecuted: 0,
+        }
+    }
+
+    fn walk(&mut self, plan: &Plan, board: Option<&Board<'_>>) -> Result<(), ExecutionError> {
+        for step in plan.steps() {
+            match step.lane {
+                Lane::Transfer => self.run_transfers(step.range.clone(), board)?,
+                Lane::Evm => {
+                    for index in step.range.clone() {
+                        self.run_evm(index, board)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Settles a run of transfers; what the lane hands back goes to revm.
+    fn run_transfers(
+        &mut self,
+        range: Range<usize>,
+        board: Option<&Board<'_>>,
+    ) -> Result<(), ExecutionError> {
+        let mut at = range.start;
+        while at < range.end {
+            if let Some(rules) = &self.transfer_rules {
+                let run = self.transfer_lane.run(
+                    rules,
+                    &mut self.shared.write(),
+                    &self.block.transactions[at..range.end],
+                    &self.block.senders[at..range.end],
+                    self.gas_used,
+                    |accounts, transfers, terms| self.accelerator.transfer_scan(accounts, transfers, terms),
+                );
+                for gas_used in run.gas_used {
+                    self.gas_used += gas_used;
+                    self.receipts.push(Receipt {
+                        tx_type: self.block.transactions[at].tx_type(),
+                        status: Eip658Value::Eip658(true),
+                        cumulative_gas_used: self.gas_used,
+                        logs: Vec::new(),
+                    });
+                    at += 1;
+                    self.lanes.transfer += 1;
+                }
+                if let Some(board) = board {
+                    board.settle(at);
+                }
+            }
+            if at < range.end {
+                self.run_evm(at, board)?;
+                at += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Settles one transaction through revm.
+    fn run_evm(&mut self, index: usize, board: Option<&Board<'_>>) -> Result<(), ExecutionError> {
+        self.check_gas_pool(index)?;
+        let block = self.block;
+        let turn = match board {
+            Some(board) => board.turn(index, &mut self.evm, &|index| tx_env(block, index)),
+            None => Turn::Direct,
+        };
+        let speculated = match turn {
+            Turn::Direct => None,
+            Turn::Speculated(found) => {
+                let beneficiary = self.env.block_env.beneficiary;
+                // The fee recipient's balance as a party is only known here, in order.
+                let found = found.filter(|found| {
+                    !found.state.contains_key(&beneficiary) && found.reads.still_holds(&self.shared.read())
+                });
+                self.reexecuted += usize::from(found.is_none());
+                found
+            }
+        };
+        match speculated {
+            Some(found) => {
+                let fee = self.fee(index, found.result.tx_gas_used());
+                self.settle(index, found.result, found.state, Some(fee))?;
+            }
+            None => {
+                let (result, state) = self
+                    .evm
+                    .direct(tx_env(block, index))
+                    .map_err(|error| ExecutionError::from_evm(index, error))?;
+                self.settle(index, result, state, None)?;
+            }
+        }
+        self.lanes.evm += 1;
+        if let Some(board) = board {
+            board.settle(index + 1);
+        }
+        Ok(())
+    }
+
+    /// The transaction's gas limit must fit into what the block has left.
+    fn check_gas_pool(&self, index: usize) -> Result<(), ExecutionError> {
+        let gas_limit = self.block.transactions[index].gas_limit();
+        let available = self.env.block_env.gas_limit.saturating_sub(self.gas_used);
+        let counted = gas_limit.min(self.env.cfg_env.tx_gas_limit_cap.unwrap_or(u64::MAX));
+        if counted > available {
+            return Err(ExecutionError::GasPoolExceeded { index, gas_limit, available });
+        }
+        Ok(())
+    }
+
+    /// What the fee recipient gets for a transaction (EIP-1559: the base fee is burned).
+    fn fee(&self, index: usize, gas_used: u64) -> U256 {
+        let base_fee = self.env.block_env.basefee;
+        let london = self.env.cfg_env.spec.is_enabled_in(SpecId::LONDON);
+        let price = self.block.transactions[index].effective_gas_price(london.then_some(base_fee));
+        let paid = if london { price.saturating_sub(u128::from(base_fee)) } else { price };
+        U256::from(paid) * U256::from(gas_used)
+    }
+
+    fn settle(
+        &mut self,
+        index: usize,
+        result: ExecutionResult,
+        state: EvmState,
+        deferred_fee: Option<U256>,
+    ) -> Result<(), ExecutionError> {
+        let mut shared = self.shared.write();
+        shared.commit(state);
+        if let Some(fee) = deferred_fee {
+            let eip161 = self.env.cfg_env.spec.is_enabled_in(SpecId::SPURIOUS_DRAGON);
+            shared.credit(self.env.block_env.beneficiary, fee, eip161)?;
+        }
+        drop(shared);
+        self.gas_used += result.tx_gas_used();
+        self.receipts.push(Receipt {
+            tx_type: self.block.transactions[index].tx_type(),
+            status: Eip658Value::Eip658(result.is_success()),
+            cumulative_gas_used: self.gas_used,
+            logs: result.into_logs(),
+        });
+        Ok(())
+    }
+}

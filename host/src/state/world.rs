@@ -1,0 +1,180 @@
+//! The state at a block boundary, in memory.
+
+use super::{Account, AccountChange, ChangeSet, StateKey, StateRead, Unknown};
+use alloy_primitives::{
+    Address, B256, KECCAK256_EMPTY, U256,
+    map::{AddressMap, B256Map, HashMap},
+};
+use revm::state::Bytecode;
+use std::collections::BTreeMap;
+
+/// How much of the state a [`World`] holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completeness {
+    /// Every account and slot: what is absent does not exist, and state roots can be computed.
+    Whole,
+    /// The entries one block touches: what is absent reads as absent, state roots are out of reach.
+    TouchedOnly,
+}
+
+/// Accounts, storage and code before a block.
+#[derive(Clone, Debug)]
+pub struct World {
+    completeness: Completeness,
+    accounts: AddressMap<Account>,
+    storage: AddressMap<HashMap<U256, U256>>,
+    codes: B256Map<Bytecode>,
+    /// Hashes of earlier blocks; those more than 256 back are dropped.
+    block_hashes: BTreeMap<u64, B256>,
+}
+
+/// BLOCKHASH reaches this many blocks back.
+const BLOCK_HASH_HISTORY: usize = 256;
+
+impl World {
+    /// An empty world with room for `accounts` accounts.
+    pub fn with_capacity(completeness: Completeness, accounts: usize) -> Self {
+        Self {
+            completeness,
+            accounts: AddressMap::with_capacity_and_hasher(accounts, Default::default()),
+            storage: AddressMap::default(),
+            codes: B256Map::default(),
+            block_hashes: BTreeMap::new(),
+        }
+    }
+
+    /// How much of the state is held.
+    pub const fn completeness(&self) -> Completeness {
+        self.completeness
+    }
+
+    /// Adds an account of the pre-state, replacing one with the same address. Zero slots are not
+    /// stored.
+    pub fn insert(
+        &mut self,
+        address: Address,
+        balance: U256,
+        nonce: u64,
+        code: alloy_primitives::Bytes,
+        storage: impl IntoIterator<Item = (U256, U256)>,
+    ) {
+        let code_hash = if code.is_empty() {
+            KECCAK256_EMPTY
+        } else {
+            // Unchecked by intent: a pre-state may hold 0xef.. code that today's rules refuse.
+            let bytecode =
+                Bytecode::new_raw_checked(code.clone()).unwrap_or_else(|_| Bytecode::new_legacy(code));
+            let hash = bytecode.hash_slow();
+            self.codes.insert(hash, bytecode);
+            hash
+        };
+        self.accounts.insert(address, Account { balance, nonce, code_hash });
+        let slots: HashMap<U256, U256> = storage.into_iter().filter(|(_, value)| !value.is_zero()).collect();
+        if slots.is_empty() {
+            self.storage.remove(&address);
+        } else {
+            self.storage.insert(address, slots);
+        }
+    }
+
+    /// Records the hash of an earlier block.
+    pub fn insert_block_hash(&mut self, number: u64, hash: B256) {
+        self.block_hashes.insert(number, hash);
+        while self.block_hashes.len() > BLOCK_HASH_HISTORY {
+            self.block_hashes.pop_first();
+        }
+    }
+
+    /// All accounts, in no order.
+    pub const fn accounts(&self) -> &AddressMap<Account> {
+        &self.accounts
+    }
+
+    /// The slots of one account that are not zero.
+    pub fn slots(&self, address: &Address) -> Option<&HashMap<U256, U256>> {
+        self.storage.get(address)
+    }
+
+    /// What takes the state after `changes` back to this one.
+    pub fn undo(&self, changes: &ChangeSet) -> ChangeSet {
+        let accounts = changes
+            .accounts
+            .iter()
+            .map(|(address, change)| {
+                let slots = self.storage.get(address);
+                let rewrites_all = change.storage_wiped || change.account.is_none();
+                let storage = match slots {
+                    Some(slots) if rewrites_all => slots.clone(),
+                    _ => change
+                        .storage
+                        .keys()
+                        .map(|slot| {
+                            (*slot, slots.and_then(|slots| slots.get(slot)).copied().unwrap_or_default())
+                        })
+                        .collect(),
+                };
+                let account = self.accounts.get(address).copied();
+                // Slots that only the changes wrote go with the wipe.
+                (*address, AccountChange { account, storage_wiped: rewrites_all, storage })
+            })
+            .collect();
+        ChangeSet { accounts, codes: B256Map::default() }
+    }
+
+    /// Applies what a block changed.
+    pub fn apply(&mut self, changes: &ChangeSet) {
+        for (address, change) in &changes.accounts {
+            if change.storage_wiped {
+                self.storage.remove(address);
+            }
+            match change.account {
+                None => {
+                    self.accounts.remove(address);
+                    self.storage.remove(address);
+                    continue;
+                }
+                Some(account) => {
+                    self.accounts.insert(*address, account);
+                }
+            }
+            if change.storage.is_empty() {
+                continue;
+            }
+            let slots = self.storage.entry(*address).or_default();
+            for (slot, value) in &change.storage {
+                if value.is_zero() {
+                    slots.remove(slot);
+                } else {
+                    slots.insert(*slot, *value);
+                }
+            }
+            if slots.is_empty() {
+                self.storage.remove(address);
+            }
+        }
+        for (hash, code) in &changes.codes {
+            self.codes.entry(*hash).or_insert_with(|| code.clone());
+        }
+    }
+}
+
+impl StateRead for World {
+    fn account(&self, address: &Address) -> Result<Option<Account>, Unknown> {
+        Ok(self.accounts.get(address).copied())
+    }
+
+    fn storage(&self, address: &Address, slot: &U256) -> Result<U256, Unknown> {
+        Ok(self.storage.get(address).and_then(|slots| slots.get(slot)).copied().unwrap_or_default())
+    }
+
+    fn code(&self, hash: &B256) -> Result<Bytecode, Unknown> {
+        if *hash == KECCAK256_EMPTY {
+            return Ok(Bytecode::default());
+        }
+        self.codes.get(hash).cloned().ok_or(Unknown(StateKey::Code(*hash)))
+    }
+
+    fn block_hash(&self, number: u64) -> Result<B256, Unknown> {
+        self.block_hashes.get(&number).copied().ok_or(Unknown(StateKey::BlockHash(number)))
+    }
+}

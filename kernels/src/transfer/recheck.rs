@@ -1,0 +1,59 @@
+//! Checks of a device's answer that cost less than the batch.
+
+use super::{Account, Settled, Terms, Transfer, amount, serial};
+
+/// Follows one account through the batch: every amount that it sent was covered, its nonces came in
+/// order, and it ended where the device says. Then looks at the transfer that is said to fail. One
+/// pass that just compares ids, except where the account is a party.
+///
+/// A device that errs on few accounts only passes with the share of the others: the caller chooses the
+/// account at random.
+pub(crate) fn account_is_right(
+    account: u32,
+    (before, after): (&[Account], &[Account]),
+    transfers: &[Transfer],
+    terms: Terms,
+    settled: &Settled,
+) -> bool {
+    let (mut here, end) = (before[account as usize], &after[account as usize]);
+    for transfer in &transfers[..settled.done] {
+        if transfer.sender == account {
+            let (need, beyond) = amount::add(transfer.value, amount::widen(transfer.fee_max));
+            let (_, short) = amount::sub(here.balance, need);
+            if beyond || short || transfer.nonce != here.nonce {
+                return false;
+            }
+            let (spent, _) = amount::add(transfer.value, amount::widen(transfer.charge));
+            (here.balance, _) = amount::sub(here.balance, spent);
+            here.nonce += 1;
+        }
+        if transfer.recipient == account {
+            (here.balance, _) = amount::add(here.balance, transfer.value);
+        }
+        if terms.fee_recipient == Some(account) {
+            (here.balance, _) = amount::add(here.balance, amount::widen(transfer.tip));
+        }
+    }
+    here == *end && failure_is_right(after, transfers, terms, settled)
+}
+
+/// Whether the transfer that is said to fail does so, on the accounts as they are then.
+fn failure_is_right(after: &[Account], transfers: &[Transfer], terms: Terms, settled: &Settled) -> bool {
+    let Some(failure) = settled.failure else { return settled.done == transfers.len() };
+    let Some(transfer) = transfers.get(failure.index) else { return false };
+    // The parties under ids of their own, so that the table need not be copied.
+    let ids = [Some(transfer.sender), Some(transfer.recipient), terms.fee_recipient];
+    let id = |party: Option<u32>| {
+        let first = party.and_then(|id| ids.iter().position(|&other| other == Some(id)));
+        first.and_then(|first| u32::try_from(first).ok())
+    };
+    let mut accounts = ids.map(|id| id.map_or_else(Account::default, |id| after[id as usize]));
+    let alone = Transfer {
+        sender: id(ids[0]).unwrap_or_default(),
+        recipient: id(ids[1]).unwrap_or_default(),
+        ..*transfer
+    };
+    let gas_available = terms.gas_available.saturating_sub(settled.gas_used);
+    let terms = Terms { fee_recipient: id(ids[2]), gas_available };
+    serial::run(&mut accounts, &[alone], terms).failure.map(|found| found.reason) == Some(failure.reason)
+}
