@@ -11,7 +11,7 @@ use crate::ingest::{BlockBytes, Transaction, decode_block};
 #[derive(Clone)]
 enum Tree {
     String(Vec<u8>),
-    List(Vec<Tree>),
+    List(Vec<Self>),
 }
 
 impl Tree {
