@@ -1,1 +1,3 @@
 //! Workloads shared by the benches.
+
+pub mod transfers;

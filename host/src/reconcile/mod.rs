@@ -77,7 +77,8 @@ pub fn execute(
     begin_block(block, &env, &mut state)?;
     let shared = SharedState::new(state);
     let workers = if plan.evm_count() < SPECULATION_COUNT_MIN { 0 } else { rayon::current_num_threads() - 1 };
-    let mut settling = Settling::new(block, &env, &shared, accelerator);
+    // Speculating threads wait for the lock that a run of transfers holds, so it must not wait for them.
+    let mut settling = Settling::new(block, &env, &shared, accelerator, workers == 0);
     if workers == 0 {
         settling.walk(plan, None)?;
     } else {
@@ -173,6 +174,7 @@ impl<'b, 's, 'w> Settling<'b, 's, 'w> {
         env: &'b EvmEnv,
         shared: &'s SharedState<'w>,
         accelerator: &'b Accelerator,
+        is_alone: bool,
     ) -> Self {
         Self {
             block,
@@ -180,7 +182,7 @@ impl<'b, 's, 'w> Settling<'b, 's, 'w> {
             shared,
             accelerator,
             transfer_rules: TransferRules::new(env),
-            transfer_lane: TransferLane::default(),
+            transfer_lane: TransferLane::new(is_alone),
             evm: LaneEvm::new(shared, env),
             receipts: Vec::with_capacity(block.transactions.len()),
             gas_used: 0,

@@ -2,9 +2,10 @@
 
 use alloy_consensus::{
     BlockBody, Header, Transaction,
-    proofs::{calculate_ommers_root, calculate_transaction_root, calculate_withdrawals_root},
+    proofs::{calculate_ommers_root, calculate_withdrawals_root},
 };
-use alloy_eips::Encodable2718;
+use alloy_eips::eip4895::Withdrawal;
+use alloy_primitives::B256;
 
 use super::{Exception, InvalidBlock};
 use crate::spec::{ChainSpec, Fork};
@@ -25,29 +26,58 @@ pub fn check_size(spec: &ChainSpec, header: &Header, rlp_bytes: usize) -> Result
     Ok(())
 }
 
-/// Checks that the header commits to this body, and the blob gas that the body uses.
-///
-/// # Errors
-/// The first of: ommers hash, withdrawals (presence, then root), blob gas, transactions root.
-pub fn check_body<T>(spec: &ChainSpec, header: &Header, body: &BlockBody<T>) -> Result<(), InvalidBlock>
-where
-    T: Transaction + Encodable2718,
-{
-    check_ommers_hash(spec, header, body)?;
-    check_withdrawals(header, body)?;
-    check_blob_gas(spec, header, &body.transactions)?;
-    check_transactions_root(header, &body.transactions)
+/// The parts of a block's body, borrowed from whatever holds them.
+#[derive(Debug)]
+pub struct Body<'a, T> {
+    /// The transactions.
+    pub transactions: &'a [T],
+    /// The headers of the ommers; `None` where only their hashes are known, as in a node's JSON.
+    pub ommers: Option<&'a [Header]>,
+    /// The withdrawals; `None` if the block has no list of them, which is not an empty one.
+    pub withdrawals: Option<&'a [Withdrawal]>,
 }
 
-/// Checks the transactions root.
+// Derived, these would demand the same of the transactions.
+impl<T> Clone for Body<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Body<'_, T> {}
+
+impl<'a, T> From<&'a BlockBody<T>> for Body<'a, T> {
+    fn from(body: &'a BlockBody<T>) -> Self {
+        Self {
+            transactions: &body.transactions,
+            ommers: Some(&body.ommers),
+            withdrawals: body.withdrawals.as_ref().map(|list| list.as_slice()),
+        }
+    }
+}
+
+/// Checks that the header commits to this body, but for the transactions root
+/// ([`check_transactions_root`]), and the blob gas that the body uses.
+///
+/// # Errors
+/// The first of: ommers hash, withdrawals (presence, then root), blob gas.
+pub fn check_body<T: Transaction>(
+    spec: &ChainSpec,
+    header: &Header,
+    body: Body<'_, T>,
+) -> Result<(), InvalidBlock> {
+    if let Some(ommers) = body.ommers {
+        check_ommers_hash(spec, header, ommers)?;
+    }
+    check_withdrawals(header, body.withdrawals)?;
+    check_blob_gas(spec, header, body.transactions)
+}
+
+/// Checks the transactions root against the computed one.
 ///
 /// # Errors
 /// [`Exception::InvalidTransactionsRoot`].
-pub fn check_transactions_root<T: Encodable2718>(
-    header: &Header,
-    transactions: &[T],
-) -> Result<(), InvalidBlock> {
-    let computed = calculate_transaction_root(transactions);
+pub fn check_transactions_root(header: &Header, computed: B256) -> Result<(), InvalidBlock> {
     if header.transactions_root != computed {
         return Err(InvalidBlock::differs(
             Exception::InvalidTransactionsRoot,
@@ -58,20 +88,20 @@ pub fn check_transactions_root<T: Encodable2718>(
     Ok(())
 }
 
-fn check_ommers_hash<T>(spec: &ChainSpec, header: &Header, body: &BlockBody<T>) -> Result<(), InvalidBlock> {
-    if spec.fork_of(header) >= Fork::Paris && !body.ommers.is_empty() {
-        let detail = format!("{} ommers", body.ommers.len());
+fn check_ommers_hash(spec: &ChainSpec, header: &Header, ommers: &[Header]) -> Result<(), InvalidBlock> {
+    if spec.fork_of(header) >= Fork::Paris && !ommers.is_empty() {
+        let detail = format!("{} ommers", ommers.len());
         return Err(InvalidBlock::block(Exception::UnclesOverParis, detail));
     }
-    let computed = calculate_ommers_root(&body.ommers);
+    let computed = calculate_ommers_root(ommers);
     if header.ommers_hash != computed {
         return Err(InvalidBlock::differs(Exception::InvalidUnclesHash, header.ommers_hash, computed));
     }
     Ok(())
 }
 
-fn check_withdrawals<T>(header: &Header, body: &BlockBody<T>) -> Result<(), InvalidBlock> {
-    match (header.withdrawals_root, &body.withdrawals) {
+fn check_withdrawals(header: &Header, withdrawals: Option<&[Withdrawal]>) -> Result<(), InvalidBlock> {
+    match (header.withdrawals_root, withdrawals) {
         (None, None) => Ok(()),
         (None, Some(_)) => Err(InvalidBlock::block(
             Exception::ShanghaiHeaderTooEarly,

@@ -178,9 +178,17 @@ exceptions! {
     // Encoding of a transaction.
     TypeNotSupported, ["TransactionException.TYPE_NOT_SUPPORTED", "BlockException.RLP_STRUCTURES_ENCODING"],
         "there is no such transaction type";
-    RlpTooFewElements, ["TransactionException.RLP_TOO_FEW_ELEMENTS", "BlockException.RLP_STRUCTURES_ENCODING"],
+    RlpTooFewElements,
+        [
+            "TransactionException.RLP_TOO_FEW_ELEMENTS",
+            "BlockException.RLP_STRUCTURES_ENCODING",
+        ],
         "the transaction has too few fields";
-    RlpTooManyElements, ["TransactionException.RLP_TOO_MANY_ELEMENTS", "BlockException.RLP_STRUCTURES_ENCODING"],
+    RlpTooManyElements,
+        [
+            "TransactionException.RLP_TOO_MANY_ELEMENTS",
+            "BlockException.RLP_STRUCTURES_ENCODING",
+        ],
         "the transaction has too many fields";
     RlpInvalidHeader, ["TransactionException.RLP_INVALID_HEADER", "BlockException.RLP_STRUCTURES_ENCODING"],
         "the transaction is not a list";
@@ -222,17 +230,41 @@ exceptions! {
             "BlockException.RLP_STRUCTURES_ENCODING",
         ],
         "the signature's s does not fit 256 bits";
-    RlpLeadingZerosNonce, ["TransactionException.RLP_LEADING_ZEROS_NONCE", "BlockException.RLP_STRUCTURES_ENCODING"],
+    RlpLeadingZerosNonce,
+        [
+            "TransactionException.RLP_LEADING_ZEROS_NONCE",
+            "BlockException.RLP_STRUCTURES_ENCODING",
+        ],
         "the nonce has leading zeros";
-    RlpLeadingZerosGasPrice, ["TransactionException.RLP_LEADING_ZEROS_GASPRICE", "BlockException.RLP_STRUCTURES_ENCODING"],
+    RlpLeadingZerosGasPrice,
+        [
+            "TransactionException.RLP_LEADING_ZEROS_GASPRICE",
+            "BlockException.RLP_STRUCTURES_ENCODING",
+        ],
         "the gas price has leading zeros";
-    RlpLeadingZerosGasLimit, ["TransactionException.RLP_LEADING_ZEROS_GASLIMIT", "BlockException.RLP_STRUCTURES_ENCODING"],
+    RlpLeadingZerosGasLimit,
+        [
+            "TransactionException.RLP_LEADING_ZEROS_GASLIMIT",
+            "BlockException.RLP_STRUCTURES_ENCODING",
+        ],
         "the gas limit has leading zeros";
-    RlpLeadingZerosValue, ["TransactionException.RLP_LEADING_ZEROS_VALUE", "BlockException.RLP_STRUCTURES_ENCODING"],
+    RlpLeadingZerosValue,
+        [
+            "TransactionException.RLP_LEADING_ZEROS_VALUE",
+            "BlockException.RLP_STRUCTURES_ENCODING",
+        ],
         "the value has leading zeros";
-    RlpLeadingZerosBaseFee, ["TransactionException.RLP_LEADING_ZEROS_BASEFEE", "BlockException.RLP_STRUCTURES_ENCODING"],
+    RlpLeadingZerosBaseFee,
+        [
+            "TransactionException.RLP_LEADING_ZEROS_BASEFEE",
+            "BlockException.RLP_STRUCTURES_ENCODING",
+        ],
         "the maximum fee has leading zeros";
-    RlpLeadingZerosPriorityFee, ["TransactionException.RLP_LEADING_ZEROS_PRIORITY_FEE", "BlockException.RLP_STRUCTURES_ENCODING"],
+    RlpLeadingZerosPriorityFee,
+        [
+            "TransactionException.RLP_LEADING_ZEROS_PRIORITY_FEE",
+            "BlockException.RLP_STRUCTURES_ENCODING",
+        ],
         "the priority fee has leading zeros";
     RlpLeadingZerosV, ["TransactionException.RLP_LEADING_ZEROS_V", "BlockException.RLP_STRUCTURES_ENCODING"],
         "the signature's v has leading zeros";
@@ -242,7 +274,11 @@ exceptions! {
         "the signature's s has leading zeros";
     RlpInvalidNonce, ["TransactionException.RLP_INVALID_NONCE", "BlockException.RLP_STRUCTURES_ENCODING"],
         "the nonce is a list";
-    RlpInvalidGasLimit, ["TransactionException.RLP_INVALID_GASLIMIT", "BlockException.RLP_STRUCTURES_ENCODING"],
+    RlpInvalidGasLimit,
+        [
+            "TransactionException.RLP_INVALID_GASLIMIT",
+            "BlockException.RLP_STRUCTURES_ENCODING",
+        ],
         "the gas limit is a list";
     RlpInvalidTo, ["TransactionException.RLP_INVALID_TO", "BlockException.RLP_STRUCTURES_ENCODING"],
         "the recipient is a list";
@@ -251,22 +287,37 @@ exceptions! {
     RlpInvalidData, ["TransactionException.RLP_INVALID_DATA", "BlockException.RLP_STRUCTURES_ENCODING"],
         "the input data is a list";
     AccessListAddressTooLong,
-        ["TransactionException.RLP_INVALID_ACCESS_LIST_ADDRESS_TOO_LONG", "BlockException.RLP_STRUCTURES_ENCODING"],
+        [
+            "TransactionException.RLP_INVALID_ACCESS_LIST_ADDRESS_TOO_LONG",
+            "BlockException.RLP_STRUCTURES_ENCODING",
+        ],
         "an address of the access list has more than 20 bytes";
     AccessListAddressTooShort,
-        ["TransactionException.RLP_INVALID_ACCESS_LIST_ADDRESS_TOO_SHORT", "BlockException.RLP_STRUCTURES_ENCODING"],
+        [
+            "TransactionException.RLP_INVALID_ACCESS_LIST_ADDRESS_TOO_SHORT",
+            "BlockException.RLP_STRUCTURES_ENCODING",
+        ],
         "an address of the access list has fewer than 20 bytes";
     AccessListStorageTooLong,
-        ["TransactionException.RLP_INVALID_ACCESS_LIST_STORAGE_TOO_LONG", "BlockException.RLP_STRUCTURES_ENCODING"],
+        [
+            "TransactionException.RLP_INVALID_ACCESS_LIST_STORAGE_TOO_LONG",
+            "BlockException.RLP_STRUCTURES_ENCODING",
+        ],
         "a key of the access list has more than 32 bytes";
     AccessListStorageTooShort,
-        ["TransactionException.RLP_INVALID_ACCESS_LIST_STORAGE_TOO_SHORT", "BlockException.RLP_STRUCTURES_ENCODING"],
+        [
+            "TransactionException.RLP_INVALID_ACCESS_LIST_STORAGE_TOO_SHORT",
+            "BlockException.RLP_STRUCTURES_ENCODING",
+        ],
         "a key of the access list has fewer than 32 bytes";
     BlobTxWithFullBlobs,
         ["TransactionException.TYPE_3_TX_WITH_FULL_BLOBS", "BlockException.RLP_STRUCTURES_ENCODING"],
         "a blob transaction carries its blobs";
     InvalidAuthorizationFormat,
-        ["TransactionException.TYPE_4_INVALID_AUTHORIZATION_FORMAT", "BlockException.RLP_STRUCTURES_ENCODING"],
+        [
+            "TransactionException.TYPE_4_INVALID_AUTHORIZATION_FORMAT",
+            "BlockException.RLP_STRUCTURES_ENCODING",
+        ],
         "an authorization is ill-formed";
     InvalidAuthoritySignature,
         [
@@ -316,11 +367,19 @@ exceptions! {
         "a blob hash has an unknown version";
     BlobTxBlobCountExceeded, ["TransactionException.TYPE_3_TX_BLOB_COUNT_EXCEEDED"],
         "a transaction has too many blobs";
-    BlobTxContractCreation, ["TransactionException.TYPE_3_TX_CONTRACT_CREATION", "BlockException.RLP_STRUCTURES_ENCODING"],
+    BlobTxContractCreation,
+        [
+            "TransactionException.TYPE_3_TX_CONTRACT_CREATION",
+            "BlockException.RLP_STRUCTURES_ENCODING",
+        ],
         "a blob transaction creates a contract";
     SetCodeTxEmptyAuthorizationList, ["TransactionException.TYPE_4_EMPTY_AUTHORIZATION_LIST"],
         "a set-code transaction without authorizations";
-    SetCodeTxContractCreation, ["TransactionException.TYPE_4_TX_CONTRACT_CREATION", "BlockException.RLP_STRUCTURES_ENCODING"],
+    SetCodeTxContractCreation,
+        [
+            "TransactionException.TYPE_4_TX_CONTRACT_CREATION",
+            "BlockException.RLP_STRUCTURES_ENCODING",
+        ],
         "a set-code transaction creates a contract";
 
     // A transaction in its block and state.

@@ -11,8 +11,9 @@
 //! 2. The header ([`check_header`]): parent, number, timestamp; then what it must be under its fork
 //!    (which fields it has, extra data, gas limit and gas used, proof-of-stake constants); then
 //!    what follows from the parent (gas limit, difficulty, base fee, excess blob gas).
-//! 3. The body ([`check_body`], [`check_ommers`]): ommers hash, withdrawals, blob gas, transactions
-//!    root; then the ommers themselves. [`check_block`] is these three steps in one.
+//! 3. The body ([`check_body`], [`check_transactions_root`], [`check_ommers`]): ommers hash,
+//!    withdrawals, blob gas, transactions root; then the ommers themselves. [`check_block`] is
+//!    these three steps in one.
 //! 4. The transactions, one after another: what is wrong with one on its own
 //!    ([`TransactionRules`]) comes before what is wrong with it in the state that the earlier ones
 //!    left, which is revm's to say ([`InvalidBlock::of_execution_error`]).
@@ -39,8 +40,8 @@ mod outcome;
 mod requests;
 mod transaction;
 
-pub use block::check_block;
-pub use body::{MAXIMUM_BLOCK_BYTES, check_body, check_size, check_transactions_root};
+pub use block::{BlockParts, check_block, check_block_alone};
+pub use body::{Body, MAXIMUM_BLOCK_BYTES, check_body, check_size, check_transactions_root};
 pub use decode::explain_undecodable_block;
 pub use difficulty::{MINIMUM_DIFFICULTY, next_difficulty};
 pub use exception::Exception;

@@ -175,7 +175,7 @@ impl Case {
         let env = self.env();
         let rules = TransferRules::new(&env).unwrap();
         let mut state = BlockState::new(&self.world);
-        let mut lane = TransferLane::default();
+        let mut lane = TransferLane::new(true);
         let (mut verdicts, mut gas_used, mut done) = (Vec::new(), 0, 0);
         while verdicts.len() < self.transactions.len() {
             let at = verdicts.len();
