@@ -6,6 +6,8 @@
 //! costs its own execution and nothing else.
 
 mod receipts;
+#[cfg(test)]
+mod tests;
 
 pub use receipts::{BlockRoots, block_roots};
 
