@@ -166,3 +166,6 @@ fn authorities(
     }
     authorities
 }
+
+#[cfg(test)]
+mod tests;
