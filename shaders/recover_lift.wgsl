@@ -12,7 +12,7 @@
 // Hashes as digests: first byte lowest in its word. Limb-major, as all that follows: word w of item i is at
 // w * batch_len + i.
 @group(0) @binding(0) var<storage, read> digests: array<u32>;
-// r, then s, eight words each, lowest first; then the recovery id.
+// r, then s, eight words each, lowest first; then the recovery id with the flag HASHED_HERE.
 @group(0) @binding(1) var<storage, read> signatures: array<u32>;
 // One word an item: SENTINEL, until it is known.
 @group(0) @binding(2) var<storage, read_write> status: array<u32>;
@@ -25,7 +25,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if item >= arrayLength(&status) {
         return;
     }
-    let recovery_id = signatures[16u * arrayLength(&status) + item];
+    let id_and_flag = signatures[16u * arrayLength(&status) + item];
+    let recovery_id = id_and_flag & (HASHED_HERE - 1u);
     let r = signature_words(0u, item);
     let s = signature_words(8u, item);
     let is_reduced = (recovery_id & 2u) != 0u;
@@ -52,7 +53,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         verdict = STATUS_RECOVERY_ID_OUT_OF_RANGE;
     }
     // A digest that nobody wrote leaves the status unwritten too.
-    if is_digest_written(item) {
+    if (id_and_flag & HASHED_HERE) == 0u || is_digest_written(item) {
         status[item] = verdict;
     }
 

@@ -132,10 +132,7 @@ fn in_batch(accelerator: &Accelerator, columns: &SenderColumns) -> Vec<Verdict> 
     let offsets = offsets.expect("a block is far below 4 GiB");
     let payloads = Payloads::new(columns.payloads.bytes(), &offsets).expect("columns are in order");
     let batch = Batch::new(Messages::Payloads(payloads), &signatures).expect("columns are equally long");
-    {
-        let _ = accelerator;
-        outrider_kernels::recover::recover(&batch)
-    }
+    accelerator.recover(&batch)
 }
 
 fn authorities(

@@ -124,7 +124,7 @@ fn rows(accelerator: &Accelerator, batch: Vec<RawLine>, rule: SRule) -> Vec<Row>
         let hash = Some(transactions[index].hash().to_string());
         let high_s = is_high_s(&transactions[index]);
         let (sender, reason) = match senders[index] {
-            Ok(sender) => (Some(sender.to_string()), None),
+            Ok(sender) => (Some(format!("{sender:#x}")), None),
             Err(fault) => (None, Some(SignatureFault::to_string(&fault))),
         };
         Row { line, hash, sender, high_s, reason }

@@ -11,7 +11,7 @@ use crate::keccak::{self, KeccakKernel, keccak256_one};
 use super::curve::{self, Blinding, COMB_DIGITS, COMB_DIGITS_PER_WORD, COMB_ENTRIES, COMB_WINDOW_BITS};
 use super::{
     Batch, HALF_DIGITS, HALF_DIGITS_PER_WORD, HALF_WINDOW_BITS, Messages, Rejection, Signature, Signer,
-    Verdict, Word, cpu, limbs, recover, recover_one,
+    Verdict, Word, cpu, limbs, recover,
 };
 
 /// Entries of an item's table: the odd multiples up to 2^[`HALF_WINDOW_BITS`].
@@ -28,6 +28,9 @@ const CHAIN_LEN: u32 = 16;
 
 /// Words of r, s and the recovery id.
 const SIGNATURE_WORDS: usize = 17;
+
+/// Set beside a recovery id if the device itself hashed the message.
+const HASHED_HERE: u32 = 1 << 8;
 
 /// Words of a public key and an address.
 const SIGNER_WORDS: usize = 21;
@@ -115,6 +118,7 @@ impl DeviceKernel for RecoverKernel {
                 ("COMB_DIGITS", COMB_DIGITS),
                 ("COMB_DIGITS_PER_WORD", COMB_DIGITS_PER_WORD),
                 ("CHAIN_LEN", CHAIN_LEN),
+                ("HASHED_HERE", HASHED_HERE),
             ];
             let statuses = Status::ALL.iter().map(|(name, status)| (*name, *status as u32));
             for (name, value) in constants.into_iter().chain(statuses) {
@@ -228,12 +232,14 @@ impl RecoverKernel {
     ) -> Result<Part<'a>, DeviceError> {
         let len = batch.len();
         let mut job = device.job(Self::NAME, len);
-        let digests = match (&batch.messages, keccak) {
-            (Messages::Payloads(payloads), Some(keccak)) => keccak.encode(&mut job, payloads)?,
-            (Messages::Payloads(payloads), None) => upload_digests(&job, &keccak::keccak256(payloads))?,
-            (Messages::Hashes(hashes), _) => upload_digests(&job, hashes)?,
+        let (digests, are_hashed_here) = match (&batch.messages, keccak) {
+            (Messages::Payloads(payloads), Some(keccak)) => (keccak.encode(&mut job, payloads)?, true),
+            (Messages::Payloads(payloads), None) => {
+                (upload_digests(&job, &keccak::keccak256(payloads))?, false)
+            }
+            (Messages::Hashes(hashes), _) => (upload_digests(&job, hashes)?, false),
         };
-        let signatures = job.upload(&pack_signatures(batch.signatures))?;
+        let signatures = job.upload(&pack_signatures(batch.signatures, are_hashed_here))?;
         let status = job.buffer_filled(len, SENTINEL)?;
         let points = job.buffer(3 * POINT_WORDS / 2 * len)?;
         let digits = job.buffer((2 * HALF_WORDS as usize + 8) * len)?;
@@ -277,8 +283,10 @@ fn upload_digests(job: &Job, digests: &[Word]) -> Result<Buffer, DeviceError> {
     job.upload(&words)
 }
 
-/// r, s (lowest word first) and the recovery id, limb-major.
-fn pack_signatures(signatures: &[Signature]) -> Vec<u32> {
+/// r, s (lowest word first) and the recovery id, limb-major. With the id a flag: only a digest from the device can have
+/// been left unwritten; one that is given may be anything, even the sentinel.
+fn pack_signatures(signatures: &[Signature], are_hashed_here: bool) -> Vec<u32> {
+    let flag = if are_hashed_here { HASHED_HERE } else { 0 };
     let len = signatures.len();
     let mut words = vec![0; SIGNATURE_WORDS * len];
     for (item, signature) in signatures.iter().enumerate() {
@@ -287,7 +295,7 @@ fn pack_signatures(signatures: &[Signature]) -> Vec<u32> {
                 words[(start + w) * len + item] = word;
             }
         }
-        words[16 * len + item] = u32::from(signature.recovery_id);
+        words[16 * len + item] = u32::from(signature.recovery_id) | flag;
     }
     words
 }
@@ -309,9 +317,7 @@ impl Part<'_> {
             .into_par_iter()
             .map(|item| match Status::of(status[item]) {
                 Some(Status::Recovered) => Ok((Ok(unpack_signer(&signers, batch.len(), item)), false)),
-                Some(Status::Degenerate) => {
-                    Ok((recover_one(&batch.hash(item), &batch.signatures[item]), true))
-                }
+                Some(Status::Degenerate) => Ok((batch.recover_one(item), true)),
                 Some(rejected) => {
                     match (rejected.rejection(), cpu::check_liftable(&batch.signatures[item])) {
                         (Some(rejection), Err(confirmed)) if rejection == confirmed => {
@@ -364,7 +370,7 @@ fn made_up(len: usize, must_be_liftable: bool) -> Trial {
 }
 
 impl Trial {
-    fn batch(&self) -> Batch<'_> {
+    pub(super) fn batch(&self) -> Batch<'_> {
         Batch { messages: Messages::Hashes(&self.hashes), signatures: &self.signatures }
     }
 }
