@@ -5,7 +5,6 @@
 //! be followed by a block on the last valid one; its bytes are handed on as they are.
 
 use std::{
-    borrow::Cow,
     collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
@@ -19,7 +18,7 @@ use serde::{
 };
 
 use super::{
-    block::{TRANSACTIONS_PER_BLOCK_MAX, decode_block, without_gaps},
+    block::{TRANSACTIONS_PER_BLOCK_MAX, decode_block},
     case::{
         BlockBytes, BlockInput, Blocks, Case, Completeness, Expectation, ExpectedEnd, GenesisHeader,
         PostState, Prestate,
@@ -27,11 +26,16 @@ use super::{
     error::{FieldFault, IngestError, IngestFault},
     json::{self, Row, Rows, Scalar},
     prestate::{Accounts, Key},
+    test_header::RawHeader,
 };
 use crate::spec::{BlobLimits, ChainSpec};
 
-/// Most blocks of a case.
-const BLOCKS_PER_CASE_MAX: usize = 1 << 20;
+/// Most cases in a file.
+const CASES_PER_FILE_MAX: usize = 1 << 18;
+/// Most blocks of all cases in a file.
+const BLOCKS_PER_FILE_MAX: usize = 1 << 20;
+/// Most entries of a blob schedule. There are fewer forks than that.
+const BLOB_SCHEDULE_ENTRIES_MAX: usize = 64;
 /// Longest name of an exception class, in bytes.
 const EXCEPTION_BYTES_MAX: usize = 4096;
 
@@ -43,15 +47,17 @@ pub(super) fn parse(path: &Path, json: &[u8]) -> Result<Vec<Result<Case, IngestE
     if cases.is_empty() {
         return Err(IngestError::new(path, "", IngestFault::Missing { what: "a test case" }));
     }
-    let named = |(name, case): (String, Result<CaseParts, IngestFault>)| match case {
+    let named = |(name, case): NamedCase| match case {
         Ok(parts) => Ok(parts.into_case(path.to_owned(), name)),
         Err(fault) => Err(IngestError::new(path, name, fault)),
     };
     Ok(cases.into_iter().map(named).collect())
 }
 
+type NamedCase = (String, Result<Box<CaseParts>, IngestFault>);
+
 /// The cases of a file in file order, converted one by one as they are read.
-struct Cases(Vec<(String, Result<CaseParts, IngestFault>)>);
+struct Cases(Vec<NamedCase>);
 
 impl<'de> Deserialize<'de> for Cases {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -62,7 +68,7 @@ impl<'de> Deserialize<'de> for Cases {
 struct CasesVisitor;
 
 impl<'de> Visitor<'de> for CasesVisitor {
-    type Value = Vec<(String, Result<CaseParts, IngestFault>)>;
+    type Value = Vec<NamedCase>;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("an object of test cases")
@@ -70,10 +76,17 @@ impl<'de> Visitor<'de> for CasesVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut cases = Vec::new();
+        let mut blocks = 0;
         while let Some(Key(name)) = map.next_key::<Key<'de>>()? {
             let raw: RawCase<'de> =
                 map.next_value().map_err(|error| A::Error::custom(format_args!("{name}: {error}")))?;
-            cases.push((name.into_owned(), raw.convert()));
+            blocks += raw.blocks.as_ref().map_or(0, |rows| rows.0.len());
+            if cases.len() == CASES_PER_FILE_MAX || blocks > BLOCKS_PER_FILE_MAX {
+                return Err(A::Error::custom(format_args!(
+                    "more than {CASES_PER_FILE_MAX} cases or {BLOCKS_PER_FILE_MAX} blocks"
+                )));
+            }
+            cases.push((name.into_owned(), raw.convert().map(Box::new)));
         }
         Ok(cases)
     }
@@ -137,8 +150,8 @@ struct RawCase<'a> {
 struct RawConfig<'a> {
     #[serde(borrow, default)]
     chainid: Scalar<'a>,
-    #[serde(borrow, default)]
-    blob_schedule: Option<BTreeMap<Cow<'a, str>, RawBlobLimits<'a>>>,
+    #[serde(default)]
+    blob_schedule: Option<BlobSchedule>,
 }
 
 #[derive(Deserialize)]
@@ -189,16 +202,12 @@ impl RawCase<'_> {
         }
         let network = self.network.text("network")?;
         let mut chain_id = 1;
-        let mut blob_schedule = Vec::new();
+        let mut blob_schedule: &[(String, BlobLimits)] = &[];
         if let Some(config) = &self.config {
             chain_id = config.chainid.optional("config.chainid", Scalar::number)?.unwrap_or(1);
-            for (fork, limits) in config.blob_schedule.iter().flatten() {
-                let limits = limits
-                    .convert()
-                    .map_err(|fault| fault.within(format_args!("config.blobSchedule.{fork}")))?;
-                blob_schedule.push((fork.as_ref(), limits));
-            }
+            blob_schedule = config.blob_schedule.as_ref().map_or(&[], |schedule| &schedule.0);
         }
+        let blob_schedule = blob_schedule.iter().map(|(fork, limits)| (fork.as_str(), *limits));
         Ok(ChainSpec::from_network(network, chain_id, blob_schedule)?)
     }
 
@@ -235,6 +244,42 @@ impl RawBlobLimits<'_> {
     }
 }
 
+/// Blob limits by fork name.
+struct BlobSchedule(Vec<(String, BlobLimits)>);
+
+impl<'de> Deserialize<'de> for BlobSchedule {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(BlobScheduleVisitor).map(Self)
+    }
+}
+
+struct BlobScheduleVisitor;
+
+impl<'de> Visitor<'de> for BlobScheduleVisitor {
+    type Value = Vec<(String, BlobLimits)>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an object from fork to blob limits")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(Key(fork)) = map.next_key::<Key<'de>>()? {
+            let place = format!("config.blobSchedule.{fork}");
+            let raw: RawBlobLimits<'de> =
+                map.next_value().map_err(|error| A::Error::custom(format_args!("{place}: {error}")))?;
+            let limits = raw.convert().map_err(|fault| A::Error::custom(fault.within(&place)))?;
+            if entries.len() == BLOB_SCHEDULE_ENTRIES_MAX {
+                return Err(A::Error::custom(format_args!(
+                    "config.blobSchedule: more than {BLOB_SCHEDULE_ENTRIES_MAX} entries"
+                )));
+            }
+            entries.push((fork.into_owned(), limits));
+        }
+        Ok(entries)
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "a block of a test")]
 struct RawTestBlock<'a> {
@@ -264,7 +309,7 @@ struct TestBlock(BlockInput);
 impl Row for TestBlock {
     type Raw<'de> = RawTestBlock<'de>;
     const LIST: &'static str = "blocks";
-    const COUNT_MAX: usize = BLOCKS_PER_CASE_MAX;
+    const COUNT_MAX: usize = BLOCKS_PER_FILE_MAX;
 
     fn from_raw(raw: RawTestBlock<'_>) -> Result<Self, FieldFault> {
         let stated_hash = match &raw.block_header {
@@ -311,93 +356,5 @@ impl Row for StatedSender {
 
     fn from_raw(raw: RawStatedSender<'_>) -> Result<Self, FieldFault> {
         raw.sender.optional("sender", Scalar::address).map(Self)
-    }
-}
-
-/// A header in the tests' own spelling.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", expecting = "a block header")]
-struct RawHeader<'a> {
-    #[serde(borrow, default)]
-    hash: Scalar<'a>,
-    #[serde(borrow, default)]
-    parent_hash: Scalar<'a>,
-    #[serde(borrow, default)]
-    uncle_hash: Scalar<'a>,
-    #[serde(borrow, default)]
-    coinbase: Scalar<'a>,
-    #[serde(borrow, default)]
-    state_root: Scalar<'a>,
-    #[serde(borrow, default)]
-    transactions_trie: Scalar<'a>,
-    #[serde(borrow, default)]
-    receipt_trie: Scalar<'a>,
-    #[serde(borrow, default)]
-    bloom: Scalar<'a>,
-    #[serde(borrow, default)]
-    difficulty: Scalar<'a>,
-    #[serde(borrow, default)]
-    number: Scalar<'a>,
-    #[serde(borrow, default)]
-    gas_limit: Scalar<'a>,
-    #[serde(borrow, default)]
-    gas_used: Scalar<'a>,
-    #[serde(borrow, default)]
-    timestamp: Scalar<'a>,
-    #[serde(borrow, default)]
-    extra_data: Scalar<'a>,
-    #[serde(borrow, default)]
-    mix_hash: Scalar<'a>,
-    #[serde(borrow, default)]
-    nonce: Scalar<'a>,
-    #[serde(borrow, default)]
-    base_fee_per_gas: Scalar<'a>,
-    #[serde(borrow, default)]
-    withdrawals_root: Scalar<'a>,
-    #[serde(borrow, default)]
-    blob_gas_used: Scalar<'a>,
-    #[serde(borrow, default)]
-    excess_blob_gas: Scalar<'a>,
-    #[serde(borrow, default)]
-    parent_beacon_block_root: Scalar<'a>,
-    #[serde(borrow, default)]
-    requests_hash: Scalar<'a>,
-    #[serde(borrow, default)]
-    block_access_list_hash: Scalar<'a>,
-    #[serde(borrow, default)]
-    slot_number: Scalar<'a>,
-}
-
-impl RawHeader<'_> {
-    fn header(&self) -> Result<Header, FieldFault> {
-        without_gaps(Header {
-            parent_hash: self.parent_hash.hash("parentHash")?,
-            ommers_hash: self.uncle_hash.hash("uncleHash")?,
-            beneficiary: self.coinbase.address("coinbase")?,
-            state_root: self.state_root.hash("stateRoot")?,
-            transactions_root: self.transactions_trie.hash("transactionsTrie")?,
-            receipts_root: self.receipt_trie.hash("receiptTrie")?,
-            logs_bloom: self.bloom.fixed("bloom")?.into(),
-            difficulty: self.difficulty.quantity("difficulty")?,
-            number: self.number.quantity("number")?,
-            gas_limit: self.gas_limit.quantity("gasLimit")?,
-            gas_used: self.gas_used.quantity("gasUsed")?,
-            timestamp: self.timestamp.quantity("timestamp")?,
-            extra_data: self.extra_data.bytes("extraData")?,
-            mix_hash: self.mix_hash.hash("mixHash")?,
-            nonce: self.nonce.fixed("nonce")?,
-            base_fee_per_gas: self.base_fee_per_gas.optional("baseFeePerGas", Scalar::quantity)?,
-            withdrawals_root: self.withdrawals_root.optional("withdrawalsRoot", Scalar::hash)?,
-            blob_gas_used: self.blob_gas_used.optional("blobGasUsed", Scalar::quantity)?,
-            excess_blob_gas: self.excess_blob_gas.optional("excessBlobGas", Scalar::quantity)?,
-            parent_beacon_block_root: self
-                .parent_beacon_block_root
-                .optional("parentBeaconBlockRoot", Scalar::hash)?,
-            requests_hash: self.requests_hash.optional("requestsHash", Scalar::hash)?,
-            block_access_list_hash: self
-                .block_access_list_hash
-                .optional("blockAccessListHash", Scalar::hash)?,
-            slot_number: self.slot_number.optional("slotNumber", Scalar::quantity)?,
-        })
     }
 }

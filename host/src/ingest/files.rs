@@ -1,7 +1,7 @@
 //! Files, plain or gzip, whole or as a stream, never more than a given number of bytes.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, BufRead, BufReader, Read},
     path::Path,
 };
@@ -10,7 +10,7 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::error::IngestFault;
 
-/// Most bytes of a JSON file after decompression. A genesis of ten million accounts fits.
+/// Most bytes of a JSON file after decompression. A genesis of twenty million accounts fits.
 pub const JSON_FILE_BYTES_MAX: u64 = 2 << 30;
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -18,11 +18,11 @@ const READ_BUFFER_BYTES: usize = 1 << 18;
 
 /// Opens a regular file; one that starts as gzip does is decompressed, whatever its name.
 pub(super) fn open(path: &Path) -> io::Result<Box<dyn Read + Send>> {
-    let file = File::open(path)?;
-    if !file.metadata()?.is_file() {
+    // Before opening it: a named pipe would block until someone writes.
+    if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
-    let mut file = BufReader::with_capacity(READ_BUFFER_BYTES, file);
+    let mut file = BufReader::with_capacity(READ_BUFFER_BYTES, File::open(path)?);
     if file.fill_buf()?.starts_with(&GZIP_MAGIC) {
         return Ok(Box::new(BufReader::with_capacity(READ_BUFFER_BYTES, MultiGzDecoder::new(file))));
     }

@@ -5,11 +5,12 @@ use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
 use alloy_genesis::{ChainConfig, Genesis};
 use alloy_primitives::{Address, B64, B256, keccak256};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{
     case::PrestateAccount,
     error::{FieldFault, IngestFault},
-    json::{self, Scalar},
+    json::{self, BoundedValue, Scalar},
     prestate::Accounts,
 };
 use crate::spec::{ChainSpec, Fork};
@@ -32,8 +33,9 @@ pub(super) struct ParsedGenesis {
 /// What is wrong, with the field.
 pub(super) fn parse(json: &[u8]) -> Result<ParsedGenesis, IngestFault> {
     let raw: RawGenesis<'_> = json::from_slice(json).map_err(IngestFault::Json)?;
-    let Some(config) = raw.config else {
-        return Err(FieldFault::new("config", "missing").into());
+    let config = match raw.config {
+        Some(BoundedValue(config)) => chain_config(config)?,
+        None => return Err(FieldFault::new("config", "missing").into()),
     };
     let Some(Accounts(accounts)) = raw.alloc else {
         return Err(FieldFault::new("alloc", "missing").into());
@@ -62,6 +64,23 @@ pub(super) fn parse(json: &[u8]) -> Result<ParsedGenesis, IngestFault> {
     let gas_used = raw.gas_used.optional("gasUsed", Scalar::number)?.unwrap_or(0);
     let header = header(&spec, &genesis, gas_used);
     Ok(ParsedGenesis { spec, header, accounts })
+}
+
+/// alloy's errors do not say which field they are about, and all fields have defaults: so the
+/// field that fails alone is the one.
+fn chain_config(config: Value) -> Result<ChainConfig, FieldFault> {
+    let fault_of_one = |(name, value): (String, Value)| {
+        let alone = Value::Object([(name.clone(), value)].into_iter().collect());
+        let error = ChainConfig::deserialize(alone).err()?;
+        Some(FieldFault::new(format!("config.{name}"), error))
+    };
+    ChainConfig::deserialize(&config).map_err(|error| {
+        let fields = match config {
+            Value::Object(fields) => fields,
+            _ => return FieldFault::new("config", "not an object"),
+        };
+        fields.into_iter().find_map(fault_of_one).unwrap_or_else(|| FieldFault::new("config", error))
+    })
 }
 
 /// Block 0 as geth makes it: fields that a fork added are there if the fork is active at genesis.
@@ -101,7 +120,7 @@ fn header(spec: &ChainSpec, genesis: &Genesis, gas_used: u64) -> Header {
 #[serde(rename_all = "camelCase", expecting = "a genesis object")]
 struct RawGenesis<'a> {
     #[serde(default)]
-    config: Option<ChainConfig>,
+    config: Option<BoundedValue>,
     #[serde(borrow, default)]
     nonce: Scalar<'a>,
     #[serde(borrow, default)]

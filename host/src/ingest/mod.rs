@@ -22,7 +22,9 @@ mod prestate;
 mod raw_lines;
 mod rlp;
 mod rpc_block;
+mod rpc_transaction;
 mod source;
+mod test_header;
 #[cfg(test)]
 mod tests;
 mod transaction;

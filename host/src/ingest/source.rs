@@ -22,7 +22,7 @@ use crate::spec::ChainSpec;
 /// Deepest nesting of folders that is searched.
 const FOLDER_DEPTH_MAX: usize = 32;
 /// Most files and folders that a search looks at.
-const ENTRIES_MAX: usize = 4_000_000;
+const ENTRIES_MAX: usize = 1_000_000;
 
 /// Says what `path` holds, by looking at it: a block folder, a chain folder, a blockchain test, or
 /// a folder of those, searched to any reasonable depth in natural order (9 before 10). Hidden files

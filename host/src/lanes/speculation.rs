@@ -74,7 +74,11 @@ impl<'p> Board<'p> {
     }
 
     /// Speculates on one transaction; false if none is left.
-    fn speculate_next(&self, evm: &mut LaneEvm<'_, '_>, tx_env: &(dyn Fn(usize) -> TxEnv + Sync)) -> bool {
+    pub(crate) fn speculate_next(
+        &self,
+        evm: &mut LaneEvm<'_, '_>,
+        tx_env: &(dyn Fn(usize) -> TxEnv + Sync),
+    ) -> bool {
         loop {
             // The transaction after the settled ones is the reconciler's own.
             let settled = self.settled.load(Ordering::Acquire);

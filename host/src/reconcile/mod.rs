@@ -6,6 +6,8 @@
 //! costs its own execution and nothing else.
 
 mod receipts;
+#[cfg(test)]
+mod tests;
 
 pub use receipts::{BlockRoots, block_roots};
 
@@ -93,7 +95,7 @@ pub fn execute(
             outcome
         })?;
     }
-    let Settling { receipts, gas_used, lanes, reexecuted, .. } = settling;
+    let (receipts, gas_used, lanes, reexecuted) = settling.finish();
     let executed = end_block(block, env, shared.into_inner(), receipts, gas_used)?;
     Ok(Reconciled { executed, lanes, reexecuted })
 }
@@ -189,6 +191,11 @@ impl<'b, 's, 'w> Settling<'b, 's, 'w> {
             lanes: LaneCounts::default(),
             reexecuted: 0,
         }
+    }
+
+    /// What was settled; lets go of the shared state.
+    fn finish(self) -> (Vec<Receipt>, u64, LaneCounts, usize) {
+        (self.receipts, self.gas_used, self.lanes, self.reexecuted)
     }
 
     fn walk(&mut self, plan: &Plan, board: Option<&Board<'_>>) -> Result<(), ExecutionError> {

@@ -4,7 +4,7 @@ use alloy_consensus::{Header, Transaction};
 use alloy_primitives::B256;
 
 use super::{
-    Ancestry, Body, InvalidBlock, check_body, check_header, check_ommers, check_size,
+    Ancestry, Body, InvalidBlock, check_body, check_header, check_header_alone, check_ommers, check_size,
     check_transactions_root, unknown_parent,
 };
 use crate::spec::ChainSpec;
@@ -40,5 +40,20 @@ pub fn check_block<T: Transaction>(
     check_header(spec, header, header.parent_hash, parent)?;
     check_body(spec, header, body)?;
     check_transactions_root(header, transactions_root)?;
-    check_ommers(spec, header, body.ommers, ancestry)
+    check_ommers(spec, header, body.ommers.unwrap_or_default(), ancestry)
+}
+
+/// The same for a block whose parent is not known: what its header and body must be by themselves.
+///
+/// # Errors
+/// The first rule that is broken.
+pub fn check_block_alone<T: Transaction>(
+    spec: &ChainSpec,
+    block: &BlockParts<'_, T>,
+) -> Result<(), InvalidBlock> {
+    let BlockParts { header, body, transactions_root, rlp_bytes } = *block;
+    check_size(spec, header, rlp_bytes)?;
+    check_header_alone(spec, header)?;
+    check_body(spec, header, body)?;
+    check_transactions_root(header, transactions_root)
 }

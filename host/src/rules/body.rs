@@ -31,8 +31,8 @@ pub fn check_size(spec: &ChainSpec, header: &Header, rlp_bytes: usize) -> Result
 pub struct Body<'a, T> {
     /// The transactions.
     pub transactions: &'a [T],
-    /// The headers of the ommers.
-    pub ommers: &'a [Header],
+    /// The headers of the ommers; `None` where only their hashes are known, as in a node's JSON.
+    pub ommers: Option<&'a [Header]>,
     /// The withdrawals; `None` if the block has no list of them, which is not an empty one.
     pub withdrawals: Option<&'a [Withdrawal]>,
 }
@@ -50,7 +50,7 @@ impl<'a, T> From<&'a BlockBody<T>> for Body<'a, T> {
     fn from(body: &'a BlockBody<T>) -> Self {
         Self {
             transactions: &body.transactions,
-            ommers: &body.ommers,
+            ommers: Some(&body.ommers),
             withdrawals: body.withdrawals.as_ref().map(|list| list.as_slice()),
         }
     }
@@ -66,7 +66,9 @@ pub fn check_body<T: Transaction>(
     header: &Header,
     body: Body<'_, T>,
 ) -> Result<(), InvalidBlock> {
-    check_ommers_hash(spec, header, body.ommers)?;
+    if let Some(ommers) = body.ommers {
+        check_ommers_hash(spec, header, ommers)?;
+    }
     check_withdrawals(header, body.withdrawals)?;
     check_blob_gas(spec, header, body.transactions)
 }

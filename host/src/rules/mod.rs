@@ -40,7 +40,7 @@ mod outcome;
 mod requests;
 mod transaction;
 
-pub use block::{BlockParts, check_block};
+pub use block::{BlockParts, check_block, check_block_alone};
 pub use body::{Body, MAXIMUM_BLOCK_BYTES, check_body, check_size, check_transactions_root};
 pub use decode::explain_undecodable_block;
 pub use difficulty::{MINIMUM_DIFFICULTY, next_difficulty};

@@ -26,7 +26,7 @@ pub(super) const PRIME_MINUS_ORDER: Word = [
 #[must_use]
 pub fn recover(batch: &Batch<'_>) -> Vec<Verdict> {
     let indices = (0..batch.len()).into_par_iter().with_min_len(TASK_LEN_MIN);
-    indices.map(|index| recover_one(&batch.hash(index), &batch.signatures[index])).collect()
+    indices.map(|index| batch.recover_one(index)).collect()
 }
 
 /// Recovers one signature of a message hash.
@@ -105,8 +105,19 @@ fn signer(key: &PublicKey) -> Signer {
 }
 
 impl Batch<'_> {
+    /// Recovers the item of an index, on the CPU.
+    ///
+    /// # Errors
+    /// Its [`Rejection`].
+    ///
+    /// # Panics
+    /// If there is no such item.
+    pub fn recover_one(&self, index: usize) -> Verdict {
+        recover_one(&self.hash(index), &self.signatures[index])
+    }
+
     /// The hash that was signed; worked out here and now if the message is a payload.
-    pub(super) fn hash(&self, index: usize) -> Word {
+    fn hash(&self, index: usize) -> Word {
         match &self.messages {
             Messages::Hashes(hashes) => hashes[index],
             Messages::Payloads(payloads) => keccak256_one(payloads.get(index)),

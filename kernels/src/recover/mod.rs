@@ -15,6 +15,8 @@
 //! - All inputs are public, so nothing here is constant-time, and no signing key ever comes near it.
 
 mod cpu;
+mod curve;
+mod gpu;
 mod limbs;
 pub mod policy;
 #[cfg(test)]
@@ -23,6 +25,7 @@ mod tests;
 use crate::keccak::Payloads;
 
 pub use cpu::{recover, recover_one};
+pub use gpu::{Answer, RecoverKernel, Trial};
 
 /// 32 bytes, big-endian: a number, or a hash to be read as one.
 pub type Word = [u8; 32];

@@ -234,6 +234,11 @@ fn chain_folders_and_genesis_files_say_what_is_missing_or_wrong() {
     assert!(slot.contains("slot 0x2 twice"), "{slot}");
     let clique = fault(|json| json["config"]["clique"] = serde_json::json!({"period": 0, "epoch": 8}));
     assert_eq!(clique, "consensus engine clique is not supported");
+    let time = fault(|json| json["config"]["shanghaiTime"] = Value::from("soon"));
+    assert!(time.starts_with("config.shanghaiTime: "), "{time}");
+    let bomb = fault(|json| json["config"]["extra"] = Value::from(vec![0; 20_000]));
+    assert!(bomb.starts_with("more than 10000 values in it"), "{bomb}");
+    assert_eq!(fault(|json| json["config"] = Value::from(1)), "config: not an object");
 }
 
 #[test]

@@ -66,33 +66,66 @@ fn input_with_any_byte_changed_never_panics() {
     }
 }
 
+/// Pieces of good input put together at random. `OUTRIDER_FUZZ_SECONDS` makes it go on for so
+/// long, from a seed of its own that it prints; `OUTRIDER_FUZZ_SEED` repeats such a run.
 #[test]
 fn random_splices_never_panic() {
-    const SEED: u64 = 0x5eed_0001;
-    let mut state = SEED;
-    let mut next = move |bound: usize| {
-        // splitmix64
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = state;
+    let variable = |name: &str| std::env::var(name).ok().map(|value| value.parse::<u64>().unwrap());
+    let seconds = variable("OUTRIDER_FUZZ_SECONDS");
+    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let fresh_seed = seconds.map(|_| clock.as_secs());
+    let seed = variable("OUTRIDER_FUZZ_SEED").or(fresh_seed).unwrap_or(0x5eed_0001);
+    eprintln!("OUTRIDER_FUZZ_SEED={seed}");
+
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(seconds.unwrap_or(0));
+    let mut random = SplitMix(seed);
+    let seeds = seeds();
+    let mut rounds = 0_u64;
+    while rounds < 1000 || std::time::Instant::now() < deadline {
+        for (target, bytes) in &seeds {
+            (target.run)(&spliced(bytes, &mut random));
+        }
+        rounds += 1;
+    }
+    eprintln!("{rounds} rounds of {} inputs", seeds.len());
+}
+
+fn spliced(bytes: &[u8], random: &mut SplitMix) -> Vec<u8> {
+    let mut spliced = bytes.to_vec();
+    for _ in 0..=random.below(4) {
+        let to = random.below(spliced.len() + 1);
+        let end = (to + random.below(40)).min(spliced.len());
+        let piece = match random.below(3) {
+            // Another piece of the same, a few random bytes, or one byte that means something.
+            0 => {
+                let from = random.below(bytes.len());
+                bytes[from..(from + random.below(40)).min(bytes.len())].to_vec()
+            }
+            1 => random.next().to_le_bytes()[..random.below(8)].to_vec(),
+            _ => {
+                let telling = b"\x00\x7f\x80\x81\xb7\xb8\xbf\xc0\xf7\xf8\xff\"{}[]:,0x-.e";
+                vec![telling[random.below(telling.len())]; 1 + random.below(3)]
+            }
+        };
+        spliced.splice(to..end, piece);
+    }
+    spliced
+}
+
+/// splitmix64 (Steele, Lea and Flood, 2014).
+pub(super) struct SplitMix(pub(super) u64);
+
+impl SplitMix {
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % bound as u64).unwrap()
-    };
-    for (target, bytes) in seeds() {
-        eprintln!("{}: seed {SEED:#x}", target.name);
-        for _ in 0..2000 {
-            let mut spliced = bytes.clone();
-            for _ in 0..=next(3) {
-                let (from, to, len) = (next(bytes.len()), next(spliced.len()), next(40));
-                let piece = bytes[from..(from + len).min(bytes.len())].to_vec();
-                let end = (to + next(40)).min(spliced.len());
-                spliced.splice(to..end, piece);
-                if spliced.is_empty() {
-                    spliced.push(0);
-                }
-            }
-            (target.run)(&spliced);
-        }
+        mixed ^ (mixed >> 31)
+    }
+
+    pub(super) fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.next() % bound as u64).unwrap()
     }
 }
 

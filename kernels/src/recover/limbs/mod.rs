@@ -21,7 +21,7 @@ mod modular;
 mod scalar;
 mod straight;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::fmt::Write as _;
 

@@ -66,15 +66,7 @@ impl Arithmetic {
 
     /// The functions that both moduli have.
     pub(super) fn common_functions(&self) -> Vec<Function> {
-        vec![
-            self.mul(),
-            self.sqr(),
-            self.sub(),
-            self.neg(),
-            self.from_words(),
-            self.words(),
-            self.words_weak(),
-        ]
+        vec![self.mul(), self.sqr(), self.sub(), self.neg(), self.of_words(), self.words(), self.words_weak()]
     }
 
     /// The functions of the field.
@@ -224,7 +216,7 @@ impl Arithmetic {
         self.function("three_halves", "3a / 2", vec![("a", Kind::Element)], Kind::Element, b, &limbs)
     }
 
-    fn from_words(&self) -> Function {
+    fn of_words(&self) -> Function {
         let mut b = self.builder();
         let words = Self::words_input(&mut b);
         let limbs = self.limbs_of_words(&mut b, &words);
@@ -390,7 +382,7 @@ enum Carry {
     Parallel,
 }
 
-/// Columns of a product: column k sums x_i y_j with i + j = k.
+/// Columns of a product: column k sums x\[i\] y\[j\] with i + j = k.
 pub(super) fn columns(b: &mut Builder, x: &[Value], y: &[Value]) -> Vec<Value> {
     let mut columns = vec![b.constant(0); x.len() + y.len() - 1];
     for (i, &x) in x.iter().enumerate() {

@@ -6,9 +6,9 @@
 //! c1, c2 are b2 k/n and −b1 k/n, rounded. As in libsecp256k1 (`scalar_impl.h`), n is divided by with the
 //! precomputed g1, g2 = 2^384 b2/n, 2^384 (−b1)/n; unlike there, only the top halves of k and g are multiplied.
 //!
-//! **Odd digits.** An odd k of at most w·m bits is a sum of m digits d_i 2^(w i), each odd and between −(2^w − 1) and
-//! 2^w − 1 (Joye, Tunstall 2009): with V = (k + 2^(w m)) / 2 rounded down, and v_i its i-th w bits,
-//! d_i = 2 v_i − (2^w − 1). No digit is 0, so every lane of a wave adds at every step. Digits are handed
+//! **Odd digits.** An odd k of at most w·m bits is a sum of m digits d\[i\] 2^(w i), each odd and between −(2^w − 1) and
+//! 2^w − 1 (Joye, Tunstall 2009): with V = (k + 2^(w m)) / 2 rounded down, and v\[i\] its i-th w bits,
+//! d\[i\] = 2 v\[i\] − (2^w − 1). No digit is 0, so every lane of a wave adds at every step. Digits are handed
 //! over as V.
 //!
 //! **Bounds.** Dropping 2^116 (2^117) of k and of g changes the products by less than 2^-10 of a unit, so before the

@@ -238,3 +238,19 @@ fn generated_modules_parse_and_validate() {
         }
     }
 }
+
+/// The top digit of the first half of a scalar: its magnitude, and whether it is negative.
+pub(in crate::recover) fn top_half_digit(scalar: &[u8; 32]) -> (u32, bool) {
+    let arithmetic = Arithmetic::new(Layout::of(IntegerForm::U64), Modulus::SCALAR);
+    let digits = run(&arithmetic, "split", &[&words(scalar)]);
+    let last = digits[digits.len() / 2 - 1];
+    let place = (HALF_DIGITS - 1) % HALF_DIGITS_PER_WORD;
+    (2 * ((last >> (HALF_WINDOW_BITS * place)) & 31) - 31, last >> 31 == 1)
+}
+
+/// The top digit of the comb's for a scalar: its magnitude, and whether it is to be taken negative.
+pub(in crate::recover) fn top_comb_digit(scalar: &[u8; 32]) -> (u32, bool) {
+    let arithmetic = Arithmetic::new(Layout::of(IntegerForm::U64), Modulus::SCALAR);
+    let digits = run(&arithmetic, "comb_digits", &[&words(scalar)]);
+    (2 * (digits[7] >> 24) - 255, scalar[31] & 1 == 0)
+}

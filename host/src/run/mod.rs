@@ -1,0 +1,166 @@
+//! Run: cases through the whole flow, block by block, with every check that can be made.
+//!
+//! While one block executes, the next is decoded and its senders are recovered. A block that does
+//! not come out as its header says, or that a lane calls invalid, is executed once more by
+//! sequential revm, with senders recovered anew by scalar code: that run alone condemns.
+
+mod chain;
+mod confirm;
+mod prepare;
+mod process;
+pub mod report;
+
+pub use chain::{Chain, Tried};
+
+use crate::{
+    ingest::{self, Case, IngestError},
+    spec::ChainSpec,
+};
+use outrider_kernels::accelerator::Accelerator;
+use prepare::prepare;
+use process::process;
+use report::BlockReport;
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+/// Which lanes execute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LaneSet {
+    /// Each transaction by the lane that fits it.
+    All,
+    /// Everything through sequential revm, the reference.
+    Evm,
+}
+
+/// How blocks are run.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The lanes in use.
+    pub lanes: LaneSet,
+    /// Whether sequential revm runs as well and everything is compared.
+    pub check: bool,
+}
+
+/// What a run tells while it goes on.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A file or folder is being read.
+    Loading(&'a Path),
+    /// A block is done.
+    Block(&'a BlockReport),
+}
+
+/// Takes events; an error ends the run.
+pub type Sink<'a> = dyn FnMut(Event<'_>) -> io::Result<()> + 'a;
+
+/// Wall times of a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Times {
+    /// From the first block's bytes to the last checked result.
+    pub run: Duration,
+    /// Reading files and building the states before the first blocks.
+    pub load: Duration,
+}
+
+/// Why a run cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The input cannot be read.
+    #[error(transparent)]
+    Ingest(#[from] IngestError),
+    /// The genesis state is not that of the genesis header.
+    #[error("{}: genesis: {message}", path.display())]
+    Genesis {
+        /// The file or folder.
+        path: PathBuf,
+        /// What differs.
+        message: String,
+    },
+    /// Events cannot be delivered.
+    #[error("output: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Runs everything that `path` holds.
+///
+/// # Errors
+/// Input that cannot be read ends the run; a block that fails does not, its report says so.
+pub fn run_path(
+    path: &Path,
+    accelerator: &Accelerator,
+    options: &Options,
+    sink: &mut Sink<'_>,
+) -> Result<Times, RunError> {
+    let mut times = Times::default();
+    sink(Event::Loading(path))?;
+    let start = Instant::now();
+    let mut source = ingest::open(path)?;
+    times.load += start.elapsed();
+    loop {
+        let start = Instant::now();
+        let Some(case) = source.next().transpose()? else { break };
+        sink(Event::Loading(&case.path))?;
+        let case = Loaded::new(case)?;
+        times.load += start.elapsed();
+        let start = Instant::now();
+        case.run(accelerator, options, sink)?;
+        times.run += start.elapsed();
+    }
+    Ok(times)
+}
+
+/// A case with its state built, ready to run.
+struct Loaded {
+    path: PathBuf,
+    name: Option<String>,
+    chain: Chain,
+    blocks: ingest::Blocks,
+    expected: Option<ingest::ExpectedEnd>,
+    /// False for a block folder without a pre-state: only hashes and senders can be checked.
+    executable: bool,
+}
+
+impl Loaded {
+    fn new(case: Case) -> Result<Self, RunError> {
+        let Case { path, name, spec, genesis, prestate, blocks, expected } = case;
+        let executable = prestate.is_some();
+        let chain = Chain::load(spec, genesis, prestate.unwrap_or_default())
+            .map_err(|message| RunError::Genesis { path: path.clone(), message })?;
+        Ok(Self { path, name, chain, blocks, expected, executable })
+    }
+
+    /// Runs all blocks; while one is processed, the next is prepared.
+    fn run(
+        mut self,
+        accelerator: &Accelerator,
+        options: &Options,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), RunError> {
+        let spec: ChainSpec = self.chain.spec.clone();
+        let mut next = self.blocks.next().transpose()?.map(|input| prepare(input, &spec, accelerator));
+        while let Some(prepared) = next {
+            let input = self.blocks.next().transpose()?;
+            let (path, name) = (self.path.as_path(), self.name.as_deref());
+            let chain = &mut self.chain;
+            let last = input.is_none();
+            let expected = self.expected.as_ref().filter(|_| last);
+            let job =
+                process::Job { path, name, executable: self.executable, expected, accelerator, options };
+            let (report, prepared) = match input {
+                None => (process(&job, chain, prepared), None),
+                Some(input) => {
+                    let (report, prepared) =
+                        rayon::join(|| process(&job, chain, prepared), || prepare(input, &spec, accelerator));
+                    (report, Some(prepared))
+                }
+            };
+            sink(Event::Block(&report))?;
+            next = prepared;
+        }
+        Ok(())
+    }
+}
