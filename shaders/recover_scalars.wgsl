@@ -105,24 +105,26 @@ fn store_half_digits(item: u32, halves: Halves) {
     digits[2u * n + item] = halves.k1_2;
     digits[3u * n + item] = halves.k1_3;
     digits[4u * n + item] = halves.k1_4;
-    digits[5u * n + item] = halves.k2_0;
-    digits[6u * n + item] = halves.k2_1;
-    digits[7u * n + item] = halves.k2_2;
-    digits[8u * n + item] = halves.k2_3;
-    digits[9u * n + item] = halves.k2_4;
+    let at = HALF_WORDS * n + item;
+    digits[at] = halves.k2_0;
+    digits[at + n] = halves.k2_1;
+    digits[at + 2u * n] = halves.k2_2;
+    digits[at + 3u * n] = halves.k2_3;
+    digits[at + 4u * n] = halves.k2_4;
 }
 
 fn store_comb_digits(item: u32, comb: Words, is_negative: bool) {
     let n = arrayLength(&status);
-    digits[10u * n + item] = comb.lo.x;
-    digits[11u * n + item] = comb.lo.y;
-    digits[12u * n + item] = comb.lo.z;
-    digits[13u * n + item] = comb.lo.w;
-    digits[14u * n + item] = comb.hi.x;
-    digits[15u * n + item] = comb.hi.y;
-    digits[16u * n + item] = comb.hi.z;
-    digits[17u * n + item] = comb.hi.w;
-    digits[18u * n + item] = u32(is_negative);
+    let at = 2u * HALF_WORDS * n + item;
+    digits[at] = comb.lo.x;
+    digits[at + n] = comb.lo.y;
+    digits[at + 2u * n] = comb.lo.z;
+    digits[at + 3u * n] = comb.lo.w;
+    digits[at + 4u * n] = comb.hi.x;
+    digits[at + 5u * n] = comb.hi.y;
+    digits[at + 6u * n] = comb.hi.z;
+    digits[at + 7u * n] = comb.hi.w;
+    digits[at + COMB_WORDS * n] = u32(is_negative);
 }
 
 fn load_scratch(item: u32) -> Sc {

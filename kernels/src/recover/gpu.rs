@@ -20,6 +20,9 @@ const ENTRIES: u32 = 1 << (HALF_WINDOW_BITS - 1);
 /// Words of an affine point.
 const POINT_WORDS: usize = 16;
 
+/// Words of a point in Jacobian coordinates.
+const JACOBIAN_WORDS: u32 = 24;
+
 /// Words of digits of a half of u2.
 const HALF_WORDS: u32 = HALF_DIGITS.div_ceil(HALF_DIGITS_PER_WORD);
 
@@ -114,6 +117,7 @@ impl DeviceKernel for RecoverKernel {
         let stage = |name, text: &'static str| {
             let mut shader = Shader::new(name, text).modules(modules(form));
             let constants = [
+                ("JACOBIAN_WORDS", JACOBIAN_WORDS),
                 ("ENTRIES", ENTRIES),
                 ("HALF_WINDOW_BITS", HALF_WINDOW_BITS),
                 ("HALF_DIGITS", HALF_DIGITS),
@@ -248,7 +252,7 @@ impl RecoverKernel {
         };
         let signatures = job.upload(&pack_signatures(batch.signatures, are_hashed_here))?;
         let status = job.buffer_filled(len, SENTINEL)?;
-        let points = job.buffer(3 * POINT_WORDS / 2 * len)?;
+        let points = job.buffer(JACOBIAN_WORDS as usize * len)?;
         let digits = job.buffer(DIGITS_WORDS * len)?;
         let table = job.buffer(ENTRIES as usize * POINT_WORDS * len)?;
         let scratch = job.buffer(ENTRIES as usize * POINT_WORDS / 2 * len)?;
