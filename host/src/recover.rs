@@ -163,3 +163,6 @@ fn authorities(
     }
     authorities
 }
+
+#[cfg(test)]
+mod tests;

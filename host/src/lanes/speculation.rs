@@ -20,7 +20,7 @@ const DONE: u8 = 2;
 #[derive(Debug, Default)]
 struct Slot {
     stage: AtomicU8,
-    found: Mutex<Option<Speculated>>,
+    found: Mutex<Option<Box<Speculated>>>,
 }
 
 /// The slots of one block and how far the reconciler has come.
@@ -41,7 +41,7 @@ pub enum Turn {
     /// Nobody began it: the reconciler executes it directly.
     Direct,
     /// A worker executed it; `None` if it could not be executed on what was settled then.
-    Speculated(Option<Speculated>),
+    Speculated(Option<Box<Speculated>>),
 }
 
 impl<'p> Board<'p> {
@@ -70,7 +70,10 @@ impl<'p> Board<'p> {
 
     /// A worker's life: speculate until nothing is left or the board is closed.
     pub fn work(&self, evm: &mut LaneEvm<'_, '_>, tx_env: &(dyn Fn(usize) -> TxEnv + Sync)) {
-        while !self.closed.load(Ordering::Acquire) && self.speculate_next(evm, tx_env) {}
+        let mut is_left = true;
+        while is_left && !self.closed.load(Ordering::Acquire) {
+            is_left = self.speculate_next(evm, tx_env);
+        }
     }
 
     /// Speculates on one transaction; false if none is left.
@@ -89,7 +92,7 @@ impl<'p> Board<'p> {
             if !self.plan.may_speculate(index, settled) || !slot.claim() {
                 continue;
             }
-            let found = evm.speculate(tx_env(index));
+            let found = evm.speculate(tx_env(index)).map(Box::new);
             *slot.found.lock().unwrap_or_else(PoisonError::into_inner) = found;
             slot.stage.store(DONE, Ordering::Release);
             return true;

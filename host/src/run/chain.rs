@@ -170,8 +170,9 @@ impl Chain {
         self.headers.insert(hash, (header, ommers));
         self.head = Some(hash);
         self.stride_accounts += tried.0.changes.accounts.len();
-        if self.strides.insert(hash, tried.0).is_none() {
-            self.stride_order.push_back(hash);
+        match self.strides.insert(hash, tried.0) {
+            None => self.stride_order.push_back(hash),
+            Some(again) => self.stride_accounts -= again.changes.accounts.len(),
         }
         while self.stride_accounts > STRIDE_ACCOUNTS_MAX && self.stride_order.len() > 1 {
             let oldest = self.stride_order.pop_front().and_then(|hash| self.strides.remove(&hash));
@@ -219,3 +220,6 @@ fn seal(header: GenesisHeader, trie: Option<&StateTrie>) -> Result<Sealed<Header
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,3 +71,6 @@ pub(super) fn note_disagreement(ours: &str, theirs: &str, report: &mut BlockRepo
         report.mismatches.push(mismatch);
     }
 }
+
+#[cfg(test)]
+mod tests;

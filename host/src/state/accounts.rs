@@ -76,8 +76,7 @@ impl AccountEntry {
 
     /// Voids the storage.
     pub(crate) fn wipe_storage(&mut self) {
-        *self.storage.get_or_insert_default() =
-            Box::new(StorageOverlay { wiped: true, ..Default::default() });
+        **self.storage.get_or_insert_default() = StorageOverlay { wiped: true, ..Default::default() };
     }
 }
 

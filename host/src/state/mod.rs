@@ -9,6 +9,8 @@ mod accounts;
 mod changes;
 mod overlay;
 mod root;
+#[cfg(test)]
+mod tests;
 mod world;
 
 pub(crate) use accounts::AccountEntry;
