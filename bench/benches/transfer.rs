@@ -22,10 +22,12 @@ use outrider::{
     },
     state::{AsDatabase, BlockState, ChangeSet, StateTrie, World},
 };
-use outrider_bench::transfers::{Authorities, Parties, Transfers};
+use outrider_bench::{
+    open_gpu, sizes,
+    transfers::{Authorities, Parties, Transfers},
+};
 use outrider_kernels::{
-    accelerator::{Accelerator, Options},
-    gpu::DeviceChoice,
+    accelerator::Accelerator,
     transfer::{Account, Settled, Terms, Transfer, serial},
 };
 use revm::{
@@ -119,14 +121,12 @@ fn batch(block: &BlockContext<'_>, world: &World) -> (Vec<Account>, Vec<Transfer
 }
 
 fn transfer(c: &mut Criterion) {
-    let gpu = Accelerator::open(&DeviceChoice::Gpu, &Options::default()).ok();
-    let gpu = gpu.filter(|gpu| gpu.adapter().is_some());
-    eprintln!("adapter: {}", gpu.as_ref().map_or("none", Accelerator::device_name));
+    let gpu = open_gpu();
     let mut group = c.benchmark_group("transfer");
     group.sample_size(20);
     let authorities = Authorities::default();
     for (parties, suffix) in [(Parties::Uniform, ""), (Parties::Hot, "-hot")] {
-        for size in SIZES {
+        for &size in sizes(&SIZES) {
             let transfers = Transfers::new(parties, size, size, SEED);
             let (block, world) = (transfers.block(&authorities), &transfers.world);
             check(&block, world, gpu.as_ref(), &format!("{size}{suffix}"));
