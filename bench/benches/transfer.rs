@@ -20,13 +20,14 @@ use outrider::{
         sequential::{Receipts, execution_context},
         transfer::{End, TransferLane, TransferRules},
     },
-    reconcile::block_roots,
-    state::{AsDatabase, BlockState, ChangeSet, World},
+    state::{AsDatabase, BlockState, ChangeSet, StateTrie, World},
 };
-use outrider_bench::transfers::{Authorities, Parties, Transfers};
+use outrider_bench::{
+    open_gpu, sizes,
+    transfers::{Authorities, Parties, Transfers},
+};
 use outrider_kernels::{
-    accelerator::{Accelerator, Options},
-    gpu::DeviceChoice,
+    accelerator::Accelerator,
     transfer::{Account, Settled, Terms, Transfer, serial},
 };
 use revm::{
@@ -104,7 +105,9 @@ fn check(block: &BlockContext<'_>, world: &World, gpu: Option<&Accelerator>, nam
         assert_same(by_lane(block, world, |a, t, terms| gpu.transfer_scan(a, t, terms)));
         assert!(!gpu.is_quarantined(), "the device failed");
     }
-    eprintln!("{name}: receipts root {}", block_roots(&expected.0).receipts_root);
+    let mut after = world.clone();
+    after.apply(&changes);
+    eprintln!("{name}: state root {}", StateTrie::new(&after).root());
 }
 
 /// The batch that the lane hands to its engine.
@@ -118,14 +121,12 @@ fn batch(block: &BlockContext<'_>, world: &World) -> (Vec<Account>, Vec<Transfer
 }
 
 fn transfer(c: &mut Criterion) {
-    let gpu = Accelerator::open(&DeviceChoice::Gpu, &Options::default()).ok();
-    let gpu = gpu.filter(|gpu| gpu.adapter().is_some());
-    eprintln!("adapter: {}", gpu.as_ref().map_or("none", Accelerator::device_name));
+    let gpu = open_gpu();
     let mut group = c.benchmark_group("transfer");
     group.sample_size(20);
     let authorities = Authorities::default();
     for (parties, suffix) in [(Parties::Uniform, ""), (Parties::Hot, "-hot")] {
-        for size in SIZES {
+        for &size in sizes(&SIZES) {
             let transfers = Transfers::new(parties, size, size, SEED);
             let (block, world) = (transfers.block(&authorities), &transfers.world);
             check(&block, world, gpu.as_ref(), &format!("{size}{suffix}"));

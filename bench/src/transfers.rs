@@ -1,5 +1,6 @@
 //! Blocks of plain transfers among funded accounts. Senders are given, so signatures are not real.
 
+use crate::Random;
 use alloy_consensus::{Header, Signed, TxEip1559};
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256, map::HashMap};
 use outrider::{
@@ -28,14 +29,6 @@ pub struct Transfers {
     pub world: World,
 }
 
-/// `SplitMix64` (Steele, Lea, Flood 2014).
-fn next(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mixed = (*state ^ *state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ mixed >> 31
-}
-
 /// The address of an account, spread like real ones.
 fn address(account: usize) -> Address {
     Address::from_slice(&keccak256(account.to_be_bytes())[12..])
@@ -45,14 +38,14 @@ impl Transfers {
     /// `len` transfers among `accounts` accounts (at least 2); the same for the same seed.
     #[must_use]
     pub fn new(parties: Parties, len: usize, accounts: usize, seed: u64) -> Self {
-        let mut random = seed;
+        let mut random = Random(seed);
         let addresses: Vec<Address> = (0..accounts).map(address).collect();
         let mut world = World::with_capacity(Completeness::Whole, accounts);
         for address in &addresses {
             world.insert(*address, U256::from(10).pow(U256::from(24)), 0, Bytes::new(), []);
         }
         let mut draw = |accounts: usize| {
-            usize::try_from(next(&mut random) % accounts as u64).expect("below a number of accounts")
+            usize::try_from(random.below(accounts as u64)).expect("below a number of accounts")
         };
         let mut nonces = vec![0; accounts];
         let (mut transactions, mut senders) = (Vec::with_capacity(len), Vec::with_capacity(len));

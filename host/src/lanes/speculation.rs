@@ -20,7 +20,7 @@ const DONE: u8 = 2;
 #[derive(Debug, Default)]
 struct Slot {
     stage: AtomicU8,
-    found: Mutex<Option<Speculated>>,
+    found: Mutex<Option<Box<Speculated>>>,
 }
 
 /// The slots of one block and how far the reconciler has come.
@@ -41,7 +41,7 @@ pub enum Turn {
     /// Nobody began it: the reconciler executes it directly.
     Direct,
     /// A worker executed it; `None` if it could not be executed on what was settled then.
-    Speculated(Option<Speculated>),
+    Speculated(Option<Box<Speculated>>),
 }
 
 impl<'p> Board<'p> {
@@ -70,7 +70,10 @@ impl<'p> Board<'p> {
 
     /// A worker's life: speculate until nothing is left or the board is closed.
     pub fn work(&self, evm: &mut LaneEvm<'_, '_>, tx_env: &(dyn Fn(usize) -> TxEnv + Sync)) {
-        while !self.closed.load(Ordering::Acquire) && self.speculate_next(evm, tx_env) {}
+        let mut is_left = true;
+        while is_left && !self.closed.load(Ordering::Acquire) {
+            is_left = self.speculate_next(evm, tx_env);
+        }
     }
 
     /// Speculates on one transaction; false if none is left.
@@ -90,7 +93,7 @@ impl<'p> Board<'p> {
                 continue;
             }
             let mut delivery = Delivery { slot, found: None };
-            delivery.found = evm.speculate(tx_env(index));
+            delivery.found = evm.speculate(tx_env(index)).map(Box::new);
             return true;
         }
     }
@@ -119,7 +122,7 @@ impl<'p> Board<'p> {
 /// Closes a claimed slot, also when the execution panics: the reconciler waits for it.
 struct Delivery<'s> {
     slot: &'s Slot,
-    found: Option<Speculated>,
+    found: Option<Box<Speculated>>,
 }
 
 impl Drop for Delivery<'_> {

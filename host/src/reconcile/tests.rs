@@ -47,7 +47,7 @@ fn execute_scheduled(case: &Case, mut ahead: impl FnMut() -> usize) -> Result<Re
             }
         }
     }
-    let Settling { receipts, gas_used, lanes, reexecuted, .. } = settling;
+    let (receipts, gas_used, lanes, reexecuted) = settling.finish();
     drop(worker);
     let executed = end_block(block, env, shared.into_inner(), receipts, gas_used)?;
     Ok(Reconciled { executed, lanes, reexecuted })
