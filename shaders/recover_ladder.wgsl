@@ -39,7 +39,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let is_half_2_negative = (digits[(2u * HALF_WORDS - 1u) * n + item] >> 31u) != 0u;
     let is_half_1_negative = (digits[(HALF_WORDS - 1u) * n + item] >> 31u) != 0u;
-    let is_comb_negative = (digits[(2u * HALF_WORDS - 1u) * n + item] & (1u << 30u)) != 0u;
+    let is_comb_negative = digits[(2u * HALF_WORDS + COMB_WORDS) * n + item] != 0u;
 
     var q = Jacobian(load_point(0u, item), load_point(8u, item), fe_one());
     for (var step = 0u; step < HALF_STEPS + COMB_DIGITS; step++) {
@@ -70,16 +70,26 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         }
         var x = fe_from_words(Words(entry.x_lo, entry.x_hi));
         var y = fe_from_words(Words(entry.y_lo, entry.y_hi));
-        if is_half && is_half_2 {
-            x = fe_mul(x, fe_from_words(ENDOMORPHISM));
-        }
         if is_negative {
             y = fe_neg(y);
         }
-        q = point_add_affine(q, x, y);
-        if step == HALF_STEPS - 1u {
-            q.z = fe_mul(q.z, load_point(16u, item));
+        // The second half takes the endomorphism's image of the entry, and the comb wants Q on the curve itself.
+        let is_home_coming = step == HALF_STEPS;
+        if (is_half && is_half_2) || is_home_coming {
+            var a = x;
+            var b = fe_from_words(ENDOMORPHISM);
+            if is_home_coming {
+                a = q.z;
+                b = load_point(16u, item);
+            }
+            a = fe_mul(a, b);
+            if is_home_coming {
+                q.z = a;
+            } else {
+                x = a;
+            }
         }
+        q = point_add_affine(q, x, y);
     }
     store_point(0u, item, fe_words_weak(q.x));
     store_point(8u, item, fe_words_weak(q.y));
@@ -87,7 +97,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 }
 
 fn item_count() -> u32 {
-    return arrayLength(&points) / 24u;
+    return arrayLength(&points) / JACOBIAN_WORDS;
 }
 
 fn load_point(start: u32, item: u32) -> Fe {

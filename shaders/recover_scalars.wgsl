@@ -6,7 +6,7 @@
 // The ladder starts at a secret point beta G, which its doublings turn into 2^d beta G; so u1 is handed on as
 // u1 - 2^d beta.
 //
-// Cost an item: 6 scalar multiplications, 512 / CHAIN_LEN for the inverse, 2 and a half for the halves of u2.
+// Cost an item: 5 scalar multiplications, 452 / CHAIN_LEN for the inverse, 2 and a half for the halves of u2.
 
 #import lib/scalar_inverse
 #import lib/words
@@ -17,8 +17,7 @@
 @group(0) @binding(2) var<storage, read> status: array<u32>;
 // beta G: x, y, eight words each; -2^d beta.
 @group(0) @binding(3) var<storage, read> blinding: array<u32>;
-// Words of digits: u2 (both halves), then u1; bit 30 of the last word of the second half says that u1 is
-// to be taken negative.
+// Words of digits: u2 (both halves), then u1; a last word says whether u1 is to be taken negative.
 @group(0) @binding(4) var<storage, read_write> digits: array<u32>;
 // Products of all r of the chain before this one.
 @group(0) @binding(5) var<storage, read_write> scratch: array<u32>;
@@ -48,9 +47,22 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         if item < n {
             let inverse_r = sc_mul(inverse, load_scratch(item));
             inverse = sc_mul(inverse, signature_scalar(0u, item));
-            let u1 = sc_words(sc_sub(blinded, sc_mul(hash_scalar(item), inverse_r)));
-            let u2 = sc_words(sc_mul(signature_scalar(8u, item), inverse_r));
-            store_digits(item, sc_split(u2), sc_comb_digits(u1), (u1.lo.x & 1u) == 0u);
+            for (var part = 0u; part < 2u; part++) {
+                var factor = signature_scalar(8u, item);
+                if part == 0u {
+                    factor = hash_scalar(item);
+                }
+                var u = sc_mul(factor, inverse_r);
+                if part == 0u {
+                    u = sc_sub(blinded, u);
+                }
+                let words = sc_words(u);
+                if part == 0u {
+                    store_comb_digits(item, sc_comb_digits(words), (words.lo.x & 1u) == 0u);
+                } else {
+                    store_half_digits(item, sc_split(words));
+                }
+            }
         }
     }
 }
@@ -86,26 +98,33 @@ fn hash_scalar(item: u32) -> Sc {
     ));
 }
 
-fn store_digits(item: u32, halves: Halves, comb: Words, is_negative: bool) {
+fn store_half_digits(item: u32, halves: Halves) {
     let n = arrayLength(&status);
     digits[item] = halves.k1_0;
     digits[n + item] = halves.k1_1;
     digits[2u * n + item] = halves.k1_2;
     digits[3u * n + item] = halves.k1_3;
     digits[4u * n + item] = halves.k1_4;
-    digits[5u * n + item] = halves.k2_0;
-    digits[6u * n + item] = halves.k2_1;
-    digits[7u * n + item] = halves.k2_2;
-    digits[8u * n + item] = halves.k2_3;
-    digits[9u * n + item] = halves.k2_4 | select(0u, 1u << 30u, is_negative);
-    digits[10u * n + item] = comb.lo.x;
-    digits[11u * n + item] = comb.lo.y;
-    digits[12u * n + item] = comb.lo.z;
-    digits[13u * n + item] = comb.lo.w;
-    digits[14u * n + item] = comb.hi.x;
-    digits[15u * n + item] = comb.hi.y;
-    digits[16u * n + item] = comb.hi.z;
-    digits[17u * n + item] = comb.hi.w;
+    let at = HALF_WORDS * n + item;
+    digits[at] = halves.k2_0;
+    digits[at + n] = halves.k2_1;
+    digits[at + 2u * n] = halves.k2_2;
+    digits[at + 3u * n] = halves.k2_3;
+    digits[at + 4u * n] = halves.k2_4;
+}
+
+fn store_comb_digits(item: u32, comb: Words, is_negative: bool) {
+    let n = arrayLength(&status);
+    let at = 2u * HALF_WORDS * n + item;
+    digits[at] = comb.lo.x;
+    digits[at + n] = comb.lo.y;
+    digits[at + 2u * n] = comb.lo.z;
+    digits[at + 3u * n] = comb.lo.w;
+    digits[at + 4u * n] = comb.hi.x;
+    digits[at + 5u * n] = comb.hi.y;
+    digits[at + 6u * n] = comb.hi.z;
+    digits[at + 7u * n] = comb.hi.w;
+    digits[at + COMB_WORDS * n] = u32(is_negative);
 }
 
 fn load_scratch(item: u32) -> Sc {

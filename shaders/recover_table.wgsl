@@ -92,7 +92,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 }
 
 fn item_count() -> u32 {
-    return arrayLength(&points) / 24u;
+    return arrayLength(&points) / JACOBIAN_WORDS;
 }
 
 fn load_point(start: u32, item: u32) -> Fe {

@@ -20,8 +20,7 @@ use outrider::{
         sequential::{Receipts, execution_context},
         transfer::{End, TransferLane, TransferRules},
     },
-    reconcile::block_roots,
-    state::{AsDatabase, BlockState, ChangeSet, World},
+    state::{AsDatabase, BlockState, ChangeSet, StateTrie, World},
 };
 use outrider_bench::{
     open_gpu, sizes,
@@ -106,7 +105,9 @@ fn check(block: &BlockContext<'_>, world: &World, gpu: Option<&Accelerator>, nam
         assert_same(by_lane(block, world, |a, t, terms| gpu.transfer_scan(a, t, terms)));
         assert!(!gpu.is_quarantined(), "the device failed");
     }
-    eprintln!("{name}: receipts root {}", block_roots(&expected.0).receipts_root);
+    let mut after = world.clone();
+    after.apply(&changes);
+    eprintln!("{name}: state root {}", StateTrie::new(&after).root());
 }
 
 /// The batch that the lane hands to its engine.

@@ -182,7 +182,9 @@ impl Accelerator {
     /// following more would soon cost as much as the serial table.
     #[must_use]
     pub fn transfer_scan(&self, accounts: &mut [Account], transfers: &[Transfer], terms: Terms) -> Settled {
-        let fits = TransferKernel::takes(accounts, transfers);
+        // Looking at every width costs a good part of what the serial table does: only where it matters.
+        let is_served = self.device.is_some() && self.lanes.transfer.kernel_for(transfers.len()).is_some();
+        let fits = is_served && TransferKernel::takes(accounts, transfers);
         let [on_device, on_cpu] = if fits { [transfers.len(), 0] } else { [0, transfers.len()] };
         // The device works on a copy, and the CPU in place: never both, but the borrow is shared.
         let table = RefCell::new(accounts);

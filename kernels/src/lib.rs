@@ -3,6 +3,7 @@
 //! - [`gpu`]: the runtime, and the only room that knows wgpu.
 //! - [`keccak`], [`recover`], [`transfer`]: one folder per kernel, each with its contract, its two forms and its tests.
 //! - [`registry`]: the one list of kernels.
+//! - [`simd`]: which vector instructions the CPU forms use.
 //! - [`accelerator`]: what the host calls: the device where that pays, else the CPU.
 
 pub mod accelerator;
@@ -10,4 +11,5 @@ pub mod gpu;
 pub mod keccak;
 pub mod recover;
 pub mod registry;
+pub mod simd;
 pub mod transfer;

@@ -9,8 +9,14 @@ use outrider_kernels::{
 use serde::Serialize;
 use std::io::{self, Write};
 
+const EXAMPLES: &str = "\
+Examples:
+  outrider devices
+  outrider devices --json | jq .name";
+
 /// Arguments of `outrider devices`.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct DevicesArgs {
     /// Print one JSON object a line
     #[arg(long)]

@@ -54,14 +54,17 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<u8, Failure> {
     let shows_progress = io::stderr().is_terminal();
     let written_chain = generate::generate(&options, &args.out, &mut |progress: Progress| {
         if shows_progress {
-            eprint!(
+            let _ = write!(
+                io::stderr(),
                 "\r\x1b[K{} of {} blocks, {} transactions",
-                progress.blocks, progress.blocks_total, progress.transactions
+                progress.blocks,
+                progress.blocks_total,
+                progress.transactions
             );
         }
     });
     if shows_progress {
-        eprint!("\r\x1b[K");
+        let _ = write!(io::stderr(), "\r\x1b[K");
     }
     written_chain.map_err(Failure::bad_input)?;
     written(writeln!(

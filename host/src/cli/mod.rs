@@ -16,7 +16,7 @@ use outrider_kernels::{
 };
 use std::{
     fmt::Display,
-    io::{self, ErrorKind},
+    io::{self, ErrorKind, Write},
     process::ExitCode,
 };
 
@@ -131,10 +131,15 @@ pub(crate) fn main() -> ExitCode {
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            eprintln!("outrider: {}", failure.message);
+            complain(failure.message);
             ExitCode::from(failure.code)
         }
     }
+}
+
+/// Writes a line to standard error. Nobody may be reading there, which is no reason to stop.
+pub(crate) fn complain(line: impl Display) {
+    let _ = writeln!(io::stderr(), "outrider: {line}");
 }
 
 /// The outcome of writing to standard output: a reader that has gone away (`| head`) ends the
@@ -165,7 +170,7 @@ impl log::Log for StderrLog {
 
     fn log(&self, record: &log::Record<'_>) {
         if self.enabled(record.metadata()) {
-            eprintln!("outrider: {}: {}", record.level().as_str().to_lowercase(), record.args());
+            complain(format_args!("{}: {}", record.level().as_str().to_lowercase(), record.args()));
         }
     }
 

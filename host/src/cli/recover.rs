@@ -1,6 +1,7 @@
 //! `outrider recover`.
 
 use super::{DeviceArgs, EXIT_BAD_INPUT, EXIT_MATCH, Failure, accelerator_options, written};
+use alloy_eips::Encodable2718;
 use clap::Args;
 use outrider::{
     ingest::{LineFault, RawLine, RawLines},
@@ -25,6 +26,8 @@ Examples:
 
 /// Lines that go through the kernels at once.
 const BATCH_LEN: usize = 65_536;
+/// Bytes of transactions from which on no further line joins a batch.
+const BATCH_BYTES: usize = 64 << 20;
 
 /// Arguments of `outrider recover`.
 #[derive(Debug, Args)]
@@ -69,11 +72,8 @@ pub(crate) fn run(args: &RecoverArgs) -> Result<u8, Failure> {
     let mut out = BufWriter::new(io::stdout());
     let mut all_recovered = true;
     loop {
-        let batch: Vec<RawLine> = lines
-            .by_ref()
-            .take(BATCH_LEN)
-            .collect::<io::Result<_>>()
-            .map_err(|error| Failure::bad_input(format_args!("{name}: {error}")))?;
+        let batch =
+            next_batch(&mut lines).map_err(|error| Failure::bad_input(format_args!("{name}: {error}")))?;
         if batch.is_empty() {
             break;
         }
@@ -93,6 +93,21 @@ fn open(path: &Path) -> Result<Box<dyn BufRead>, Failure> {
     let file =
         File::open(path).map_err(|error| Failure::bad_input(format_args!("{}: {error}", path.display())))?;
     Ok(Box::new(BufReader::new(file)))
+}
+
+/// The next lines, as many as go through the kernels at once; none at the end.
+fn next_batch(lines: &mut impl Iterator<Item = io::Result<RawLine>>) -> io::Result<Vec<RawLine>> {
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    while batch.len() < BATCH_LEN && bytes < BATCH_BYTES {
+        let Some(mut line) = lines.next().transpose()? else { break };
+        if let Ok(raw) = &mut line.transaction {
+            // Blobs are not signed themselves.
+            raw.sidecar = None;
+            bytes += raw.transaction.encode_2718_len();
+        }
+        batch.push(line);
+    }
+    Ok(batch)
 }
 
 fn rows(accelerator: &Accelerator, batch: Vec<RawLine>, rule: SRule) -> Vec<Row> {
@@ -144,5 +159,30 @@ fn print(out: &mut impl Write, row: &Row, json: bool) -> io::Result<()> {
         (None, reason) => {
             writeln!(out, "{hash} line {}: {}{flag}", row.line, reason.as_deref().unwrap_or_default())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_consensus::{SignableTransaction, TxLegacy};
+    use alloy_primitives::Signature;
+    use outrider::ingest::RawTransaction;
+
+    fn line(number: u64, input_bytes: usize) -> io::Result<RawLine> {
+        let tx = TxLegacy { input: vec![1; input_bytes].into(), ..TxLegacy::default() };
+        let transaction = tx.into_signed(Signature::test_signature()).into();
+        Ok(RawLine { number, transaction: Ok(RawTransaction { transaction, sidecar: None }) })
+    }
+
+    #[test]
+    fn batches_are_bounded_in_lines_and_in_bytes() {
+        let mut lines = (0..).map(|number| line(number, 0));
+        assert_eq!(next_batch(&mut lines).unwrap().len(), BATCH_LEN);
+        let mut lines = (0..10).map(|number| line(number, BATCH_BYTES / 3));
+        let batches: Vec<usize> = (0..5).map(|_| next_batch(&mut lines).unwrap().len()).collect();
+        assert_eq!(batches, [3, 3, 3, 1, 0]);
+        let mut lines = [line(1, 0), Err(io::ErrorKind::UnexpectedEof.into())].into_iter();
+        assert!(next_batch(&mut lines).is_err());
     }
 }

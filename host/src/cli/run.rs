@@ -1,6 +1,6 @@
 //! `outrider run`.
 
-use super::{DeviceArgs, EXIT_BAD_INPUT, EXIT_MATCH, EXIT_MISMATCH, Failure, written};
+use super::{DeviceArgs, EXIT_BAD_INPUT, EXIT_MATCH, EXIT_MISMATCH, Failure, complain, written};
 use clap::{Args, ValueEnum};
 use outrider::run::{
     self, Event, LaneSet, Options, RunError,
@@ -110,7 +110,10 @@ fn fault_line(report: &BlockReport) -> Option<String> {
         return None;
     }
     let path = report.path.display();
-    let number = report.number.map(|number| format!("block {number}: ")).unwrap_or_default();
+    let number = report.number.map_or_else(
+        || format!("block {} in order: ", report.position),
+        |number| format!("block {number}: "),
+    );
     if let Some(key) = &report.needs {
         return Some(format!("{path}: {number}state is needed that was not supplied: {key}"));
     }
@@ -144,16 +147,15 @@ impl Printer {
     fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
         match event {
             Event::Loading(path) if self.progress => {
-                eprint!("\r\x1b[Kloading {}", path.display());
-                Ok(())
+                write!(io::stderr(), "\r\x1b[Kloading {}", path.display()).or(Ok(()))
             }
             Event::Loading(_) => Ok(()),
             Event::Block(report) => {
                 if self.progress {
-                    eprint!("\r\x1b[K");
+                    let _ = write!(io::stderr(), "\r\x1b[K");
                 }
                 if let Some(fault) = fault_line(report) {
-                    eprintln!("outrider: {fault}");
+                    complain(fault);
                 }
                 self.stages += report.seconds;
                 if self.json { self.json_line(report) } else { self.row(report) }
@@ -219,6 +221,9 @@ impl Printer {
                     mismatch.field, mismatch.expected, mismatch.found
                 )?;
             }
+        }
+        if report.cuts_chain {
+            writeln!(self.out, "           the rest of the chain stands on this block and is not run")?;
         }
         self.out.flush()
     }

@@ -8,8 +8,14 @@ use outrider_kernels::{
 };
 use std::io::{self, Write};
 
+const EXAMPLES: &str = "\
+Examples:
+  outrider selftest
+  outrider selftest --device llvmpipe";
+
 /// Arguments of `outrider selftest`.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct SelftestArgs {
     /// Only adapters whose name has this part; gpu means any, and demands one
     #[arg(long, value_name = "gpu|NAME")]

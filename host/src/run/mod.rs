@@ -141,16 +141,20 @@ impl Loaded {
         sink: &mut Sink<'_>,
     ) -> Result<(), RunError> {
         let spec: ChainSpec = self.chain.spec.clone();
+        // Blocks of a test may be siblings; those of a chain stand on each other.
+        let is_chain = self.chain.has_genesis() && self.expected.is_none();
         let mut next = self.blocks.next().transpose()?.map(|input| prepare(input, &spec, accelerator));
-        while let Some(prepared) = next {
+        for position in 1.. {
+            let Some(prepared) = next else { break };
             let input = self.blocks.next().transpose()?;
             let (path, name) = (self.path.as_path(), self.name.as_deref());
             let chain = &mut self.chain;
+            let head = chain.head();
             let last = input.is_none();
             let expected = self.expected.as_ref().filter(|_| last);
             let job =
                 process::Job { path, name, executable: self.executable, expected, accelerator, options };
-            let (report, prepared) = match input {
+            let (mut report, prepared) = match input {
                 None => (process(&job, chain, prepared), None),
                 Some(input) => {
                     let (report, prepared) =
@@ -158,8 +162,12 @@ impl Loaded {
                     (report, Some(prepared))
                 }
             };
-            sink(Event::Block(&report))?;
+            report.position = position;
             next = prepared;
+            if is_chain && self.chain.head() == head {
+                report.cuts_chain = next.take().is_some();
+            }
+            sink(Event::Block(&report))?;
         }
         Ok(())
     }

@@ -120,6 +120,9 @@ pub struct Mismatch {
 pub struct BlockReport {
     /// File or folder the block came from.
     pub path: PathBuf,
+    /// Place in the case, from 1 on, which stands where the number cannot be known.
+    #[serde(skip)]
+    pub position: usize,
     /// Block number; null where the block cannot be decoded.
     pub number: Option<u64>,
     /// Name of the test case, where there is one.
@@ -151,6 +154,9 @@ pub struct BlockReport {
     /// of them.
     #[serde(skip)]
     pub is_malformed: bool,
+    /// Whether blocks behind it were left out, because they stand on it.
+    #[serde(skip)]
+    pub cuts_chain: bool,
     /// Fields that differ.
     pub mismatches: Vec<Mismatch>,
     /// The device: an adapter's name, or `cpu`.
@@ -167,6 +173,7 @@ impl BlockReport {
     pub fn new(path: &Path, case: Option<&str>, device: &str) -> Self {
         Self {
             path: path.to_owned(),
+            position: 1,
             number: None,
             case: case.map(str::to_owned),
             fork: None,
@@ -181,6 +188,7 @@ impl BlockReport {
             reason: None,
             needs: None,
             is_malformed: false,
+            cuts_chain: false,
             mismatches: Vec::new(),
             device: device.to_owned(),
             kernels: BTreeMap::new(),

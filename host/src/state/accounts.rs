@@ -76,7 +76,9 @@ impl AccountEntry {
 
     /// Voids the storage.
     pub(crate) fn wipe_storage(&mut self) {
-        **self.storage.get_or_insert_default() = StorageOverlay { wiped: true, ..Default::default() };
+        let storage = self.storage.get_or_insert_default();
+        storage.wiped = true;
+        storage.slots.clear();
     }
 }
 
@@ -211,5 +213,84 @@ fn slot(id: usize) -> u32 {
 impl fmt::Debug for AccountTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.addresses.iter().zip(&self.entries)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::B256;
+    use revm::state::Bytecode;
+
+    /// Knows the accounts whose last byte is even: each has as many wei as that byte says.
+    struct Even;
+
+    impl StateRead for Even {
+        fn account(&self, address: &Address) -> Result<Option<Account>, Unknown> {
+            let id = address[19];
+            if id % 2 == 1 {
+                return Err(Unknown(StateKey::Account(*address)));
+            }
+            Ok((id > 0).then(|| Account { balance: U256::from(id), ..Account::default() }))
+        }
+
+        fn storage(&self, _: &Address, _: &U256) -> Result<U256, Unknown> {
+            Ok(U256::ZERO)
+        }
+
+        fn code(&self, hash: &B256) -> Result<Bytecode, Unknown> {
+            Err(Unknown(StateKey::Code(*hash)))
+        }
+
+        fn block_hash(&self, number: u64) -> Result<B256, Unknown> {
+            Err(Unknown(StateKey::BlockHash(number)))
+        }
+    }
+
+    fn address(number: usize) -> Address {
+        Address::from_word(B256::from(U256::from(2 * number)))
+    }
+
+    #[test]
+    fn ids_are_dealt_out_in_order_and_survive_growth() {
+        let mut table = AccountTable::default();
+        for len in [1, 2, 3, 100, 5_000] {
+            table.reserve(len - table.len());
+            for number in 0..len {
+                let hash = table.hash(&address(number));
+                assert_eq!(table.number(&address(number), hash) as usize, number);
+            }
+            table.load(&Even, true);
+            assert_eq!(table.len(), len);
+        }
+        for number in 0..5_000 {
+            let entry = table.get(&address(number)).unwrap();
+            let balance = entry.now.map_or(U256::ZERO, |account| account.balance);
+            assert_eq!(balance, U256::from(2 * number % 256), "{number}");
+            assert_eq!(entry.before, entry.now);
+        }
+        assert!(table.get(&address(5_000)).is_none());
+    }
+
+    #[test]
+    fn one_by_one_is_as_good_as_all_at_once() {
+        let mut table = AccountTable::default();
+        assert!(table.get(&address(0)).is_none());
+        for number in (0..1_000).chain(0..1_000) {
+            table.get_or_load(&address(number), &Even).set(Some(Account { nonce: 7, ..Account::default() }));
+        }
+        assert_eq!(table.len(), 1_000);
+        assert!(table.into_entries().all(|(_, entry)| entry.now.is_some_and(|account| account.nonce == 7)));
+    }
+
+    #[test]
+    fn an_account_that_is_not_known_stays_so_until_it_is_set() {
+        let mut table = AccountTable::default();
+        let odd = Address::with_last_byte(3);
+        let entry = table.get_or_load(&odd, &Even);
+        assert_eq!(entry.read(&odd), Err(Unknown(StateKey::Account(odd))));
+        entry.set(None);
+        assert_eq!(entry.read(&odd), Ok(None));
+        assert!(entry.storage.as_ref().is_some_and(|storage| storage.wiped));
     }
 }

@@ -10,3 +10,4 @@ mod generated;
 mod inputs;
 mod runner;
 mod senders;
+mod tampered;

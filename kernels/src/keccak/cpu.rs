@@ -1,16 +1,39 @@
-//! Keccak-256 on the CPU: one payload at a time on each core.
+//! Keccak-256 on the CPU: eight payloads at a time where the processor has the instructions, else one.
 
 use rayon::prelude::*;
 use sha3::{Digest as _, Keccak256};
 
+#[cfg(target_arch = "x86_64")]
+use super::wide;
 use super::{Digest, Payloads};
+use crate::simd::Backend;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::lanes::Avx512;
 
-/// Payloads from which a batch is worth waking other threads: about 50 µs of work.
+/// Payloads from which a batch is worth waking other threads: about 50 µs of work one at a time.
 const PARALLEL_LEN_MIN: usize = 256;
 
 /// Hashes each payload.
 #[must_use]
 pub fn keccak256(payloads: &Payloads<'_>) -> Vec<Digest> {
+    keccak256_on(Backend::selected(), payloads)
+}
+
+/// Hashes each payload in a given way: for tests and comparisons.
+///
+/// A backend that this machine cannot run, and a batch too short to fill its lanes, are left to
+/// [`Backend::Portable`].
+#[must_use]
+pub fn keccak256_on(backend: Backend, payloads: &Payloads<'_>) -> Vec<Digest> {
+    #[cfg(target_arch = "x86_64")]
+    if backend == Backend::Avx512Ifma
+        && payloads.len() >= wide::BATCH_LEN_MIN
+        && let Some(proof) = Avx512::detect()
+    {
+        return wide::keccak256(proof, payloads);
+    }
+    // Elsewhere there is but one.
+    let _ = backend;
     if payloads.len() < PARALLEL_LEN_MIN {
         return payloads.iter().map(keccak256_one).collect();
     }

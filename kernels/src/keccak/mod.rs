@@ -8,8 +8,10 @@ mod cpu;
 mod gpu;
 #[cfg(test)]
 mod tests;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod wide;
 
-pub use cpu::{keccak256, keccak256_one};
+pub use cpu::{keccak256, keccak256_on, keccak256_one};
 pub use gpu::{KeccakKernel, modules};
 
 /// Bytes that one permutation absorbs.

@@ -1,11 +1,17 @@
-//! Recovery on the CPU with libsecp256k1: the production fallback, and the confirming run.
+//! Recovery on the CPU: eight at a time where the processor has the instructions, else with libsecp256k1, which is also
+//! the confirming run.
 
 use rayon::prelude::*;
 use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
 use secp256k1::{Message, PublicKey};
 
+#[cfg(target_arch = "x86_64")]
+use super::wide;
 use super::{Batch, Messages, Rejection, Signature, Signer, Verdict, Word};
 use crate::keccak::keccak256_one;
+use crate::simd::Backend;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::lanes::Avx512;
 
 /// Signatures that one task recovers at least: about 0.3 ms of work.
 const TASK_LEN_MIN: usize = 8;
@@ -25,6 +31,24 @@ pub(super) const PRIME_MINUS_ORDER: Word = [
 /// Recovers each signature of a batch, on all threads of rayon's pool.
 #[must_use]
 pub fn recover(batch: &Batch<'_>) -> Vec<Verdict> {
+    recover_on(Backend::selected(), batch)
+}
+
+/// Recovers each signature of a batch, on all threads of rayon's pool, in a given way: for tests and comparisons.
+///
+/// A backend that this machine cannot run, and a batch too short to fill its lanes, are left to
+/// [`Backend::Portable`].
+#[must_use]
+pub fn recover_on(backend: Backend, batch: &Batch<'_>) -> Vec<Verdict> {
+    #[cfg(target_arch = "x86_64")]
+    if backend == Backend::Avx512Ifma
+        && batch.len() >= wide::BATCH_LEN_MIN
+        && let Some(proof) = Avx512::detect()
+    {
+        return wide::recover(proof, batch);
+    }
+    // Elsewhere there is but one.
+    let _ = backend;
     let indices = (0..batch.len()).into_par_iter().with_min_len(TASK_LEN_MIN);
     indices.map(|index| batch.recover_one(index)).collect()
 }
@@ -58,7 +82,8 @@ pub(super) fn check_liftable(signature: &Signature) -> Result<(), Rejection> {
     check_point(signature)
 }
 
-fn check_ranges(signature: &Signature) -> Result<(), Rejection> {
+/// The part that needs no arithmetic.
+pub(super) fn check_ranges(signature: &Signature) -> Result<(), Rejection> {
     let is_scalar = |word: &Word| *word != [0; 32] && *word < ORDER;
     if signature.recovery_id > 3 {
         return Err(Rejection::RecoveryIdOutOfRange);
@@ -85,7 +110,7 @@ fn check_point(signature: &Signature) -> Result<(), Rejection> {
 }
 
 /// r + n, for r below p − n.
-fn plus_order(r: &Word) -> Word {
+pub(super) fn plus_order(r: &Word) -> Word {
     let mut sum = [0; 32];
     let mut carry = 0;
     for i in (0..32).rev() {

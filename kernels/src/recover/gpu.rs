@@ -20,8 +20,17 @@ const ENTRIES: u32 = 1 << (HALF_WINDOW_BITS - 1);
 /// Words of an affine point.
 const POINT_WORDS: usize = 16;
 
+/// Words of a point in Jacobian coordinates.
+const JACOBIAN_WORDS: u32 = 24;
+
 /// Words of digits of a half of u2.
 const HALF_WORDS: u32 = HALF_DIGITS.div_ceil(HALF_DIGITS_PER_WORD);
+
+/// Words of digits of u1.
+const COMB_WORDS: u32 = COMB_DIGITS / COMB_DIGITS_PER_WORD;
+
+/// Words of digits of an item: both halves of u2, u1, and the sign of u1.
+const DIGITS_WORDS: usize = (2 * HALF_WORDS + COMB_WORDS + 1) as usize;
 
 /// Items that share an inversion.
 const CHAIN_LEN: u32 = 16;
@@ -108,11 +117,13 @@ impl DeviceKernel for RecoverKernel {
         let stage = |name, text: &'static str| {
             let mut shader = Shader::new(name, text).modules(modules(form));
             let constants = [
+                ("JACOBIAN_WORDS", JACOBIAN_WORDS),
                 ("ENTRIES", ENTRIES),
                 ("HALF_WINDOW_BITS", HALF_WINDOW_BITS),
                 ("HALF_DIGITS", HALF_DIGITS),
                 ("HALF_DIGITS_PER_WORD", HALF_DIGITS_PER_WORD),
                 ("HALF_WORDS", HALF_WORDS),
+                ("COMB_WORDS", COMB_WORDS),
                 ("COMB_ENTRIES", COMB_ENTRIES),
                 ("COMB_WINDOW_BITS", COMB_WINDOW_BITS),
                 ("COMB_DIGITS", COMB_DIGITS),
@@ -241,8 +252,8 @@ impl RecoverKernel {
         };
         let signatures = job.upload(&pack_signatures(batch.signatures, are_hashed_here))?;
         let status = job.buffer_filled(len, SENTINEL)?;
-        let points = job.buffer(3 * POINT_WORDS / 2 * len)?;
-        let digits = job.buffer((2 * HALF_WORDS as usize + 8) * len)?;
+        let points = job.buffer(JACOBIAN_WORDS as usize * len)?;
+        let digits = job.buffer(DIGITS_WORDS * len)?;
         let table = job.buffer(ENTRIES as usize * POINT_WORDS * len)?;
         let scratch = job.buffer(ENTRIES as usize * POINT_WORDS / 2 * len)?;
         let signers = job.buffer(SIGNER_WORDS * len)?;

@@ -21,10 +21,12 @@ mod limbs;
 pub mod policy;
 #[cfg(test)]
 mod tests;
+#[cfg(target_arch = "x86_64")]
+mod wide;
 
 use crate::keccak::Payloads;
 
-pub use cpu::{recover, recover_one};
+pub use cpu::{recover, recover_on, recover_one};
 pub use gpu::{Answer, RecoverKernel, Trial};
 
 /// 32 bytes, big-endian: a number, or a hash to be read as one.

@@ -134,7 +134,7 @@ impl TransferLane {
     /// `state`. `gas_used_before` is the gas used by the block's earlier transactions.
     ///
     /// `engine` executes a batch as the transfer kernel's contract says, like [`serial::run`] or an
-    /// accelerator's way. After [`RESCANS_MAX`] failures the serial table takes its place, so that
+    /// accelerator's way. After two rescans behind failures the serial table takes its place, so that
     /// many bad transactions never cost as many scans.
     pub fn run(
         &mut self,

@@ -12,7 +12,11 @@ use alloy_consensus::{Header, Signed, Transaction, TxEip1559, TxEip2930, TxLegac
 use alloy_eips::eip2930::{AccessList, AccessListItem};
 use alloy_evm::{Evm, EvmEnv, EvmFactory, block::BlockExecutor, eth::EthBlockExecutor, eth::EthEvmFactory};
 use alloy_primitives::{B256, Bytes, Signature, TxKind, map::HashMap};
-use outrider_kernels::transfer::scan;
+use outrider_kernels::{
+    accelerator::{Accelerator, Options},
+    gpu::DeviceChoice,
+    transfer::scan,
+};
 use revm::{
     DatabaseCommit,
     context::{TxEnv, result::InvalidTransaction},
@@ -427,4 +431,52 @@ fn random_hot_batches_equal_sequential_revm_in_every_fork() {
         eprintln!("{fork}: {done} of {all} by the lane");
         assert!(3 * done > all, "{fork}: only {done} of {all} by the lane");
     }
+}
+
+#[test]
+fn random_hot_batches_equal_sequential_revm_with_a_device_behind_the_lane() {
+    let Some(device) = device() else { return };
+    for (seed, fork) in FORKS.into_iter().enumerate() {
+        let case = random_case(fork, 100 + seed as u64, true, seed % 2 == 0);
+        let (verdicts, changes) = case.by_revm();
+        let (ours, our_changes, _) =
+            case.by_lane(|accounts, transfers, terms| device.transfer_scan(accounts, transfers, terms));
+        assert_eq!(ours, verdicts, "{fork}");
+        assert_eq!(our_changes, changes, "{fork}");
+    }
+    let transfers = device.counts().into_iter().find(|(name, _)| *name == "transfer").unwrap().1;
+    assert!(transfers.gpu > 300 && transfers.redone == 0, "{transfers:?}");
+}
+
+/// An accelerator with a device, or `None` and a word about it.
+fn device() -> Option<Accelerator> {
+    match Accelerator::open(&DeviceChoice::Gpu, &Options::default()) {
+        Ok(device) => Some(device),
+        Err(error) => {
+            let is_required = std::env::var_os("OUTRIDER_REQUIRE_GPU").is_some_and(|value| value == "1");
+            assert!(!is_required, "OUTRIDER_REQUIRE_GPU=1, but {error}");
+            eprintln!("skipped: {error}");
+            None
+        }
+    }
+}
+
+#[test]
+fn many_failures_cost_few_scans() {
+    let mut case = Case::new("Prague");
+    case.header.gas_limit = 1 << 40;
+    case.fund(eoa(1), U256::from(1_u64 << 60), 0);
+    for index in 0..600 {
+        // Every third comes with a nonce too high.
+        let nonce = 2 * (index / 3) + index % 3 + if index % 3 == 2 { 9 } else { 0 };
+        case.push(eoa(1), signed(legacy(nonce, eoa(2), U256::from(index), 2_000)));
+    }
+    let scans = std::cell::Cell::new(0);
+    let (verdicts, changes, done) = case.by_lane(|accounts, transfers, terms| {
+        scans.set(scans.get() + 1);
+        serial::run(accounts, transfers, terms)
+    });
+    assert_eq!((verdicts, changes), case.by_revm());
+    assert_eq!(done, 400);
+    assert_eq!(scans.get(), 3, "one scan and two rescans");
 }

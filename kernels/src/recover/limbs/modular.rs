@@ -129,13 +129,13 @@ impl Arithmetic {
         let mut b = self.builder();
         let x = self.tight_input(&mut b);
         let twice: Vec<_> = x.iter().map(|&limb| b.times(limb, 2)).collect();
-        let mut columns = vec![b.constant(0); 2 * x.len() - 1];
-        for i in 0..x.len() {
-            for j in i..x.len() {
-                let product = if i == j { b.mul(x[i], x[i]) } else { b.mul(twice[i], x[j]) };
-                columns[i + j] = b.add(columns[i + j], product);
-            }
-        }
+        let columns = (0..2 * x.len() - 1).map(|k| {
+            (k.saturating_sub(x.len() - 1)..=k / 2).fold(b.constant(0), |sum, i| {
+                let product = b.mul(if 2 * i == k { x[i] } else { twice[i] }, x[k - i]);
+                b.add(sum, product)
+            })
+        });
+        let columns = columns.collect();
         let limbs = self.reduce(&mut b, columns);
         self.function("sqr", "a^2", vec![("a", Kind::Element)], Kind::Element, b, &limbs)
     }
@@ -346,17 +346,22 @@ impl Arithmetic {
         let top = self.layout.limbs - 1;
         let top_mask = (1 << self.layout.top_bits()) - 1;
         self.carry_exactly(b, &mut limbs);
-        // The first round leaves less than 2^256 + 2^6 c. If the second then finds bit 256 set, it leaves less than
-        // 2^6 c + c; if not, the value was below 2^256 and stays.
-        for _ in 0..2 {
+        for round in 0..2 {
             let over = b.shift_right(limbs[top], self.layout.top_bits());
             limbs[top] = b.and(limbs[top], top_mask);
             for (k, &factor) in self.word_fold.iter().enumerate().filter(|(_, factor)| **factor != 0) {
                 let product = b.times(over, factor);
                 limbs[k] = b.add(limbs[k], product);
             }
-            self.carry_exactly(b, &mut limbs);
+            if round == 0 {
+                self.carry_exactly(b, &mut limbs);
+            }
         }
+        // The first round left less than 2^256 + 2^6 c. If the second found bit 256 set, less than 2^6 c + c is left, so
+        // that carries end a limb above those of c; if not, nothing was added and nothing is carried.
+        let end = self.word_fold.len() + 1;
+        self.carry_exactly(b, &mut limbs[..=end]);
+        limbs[end] = b.assume_at_most(limbs[end], self.layout.mask());
         limbs[top] = b.assume_at_most(limbs[top], top_mask);
         limbs
     }
@@ -382,16 +387,17 @@ enum Carry {
     Parallel,
 }
 
-/// Columns of a product: column k sums x\[i\] y\[j\] with i + j = k.
+/// Columns of a product: column k sums x\[i\] y\[j\] with i + j = k. One column after the other, so that few values are
+/// alive at a time.
 pub(super) fn columns(b: &mut Builder, x: &[Value], y: &[Value]) -> Vec<Value> {
-    let mut columns = vec![b.constant(0); x.len() + y.len() - 1];
-    for (i, &x) in x.iter().enumerate() {
-        for (j, &y) in y.iter().enumerate() {
-            let product = b.mul(x, y);
-            columns[i + j] = b.add(columns[i + j], product);
-        }
-    }
-    columns
+    (0..x.len() + y.len() - 1)
+        .map(|k| {
+            (k.saturating_sub(y.len() - 1)..=k.min(x.len() - 1)).fold(b.constant(0), |sum, i| {
+                let product = b.mul(x[i], y[k - i]);
+                b.add(sum, product)
+            })
+        })
+        .collect()
 }
 
 /// Bits `start..start + count` of a number in exact limbs of `bits` bits; what lies beyond the last limb is 0.

@@ -8,7 +8,7 @@ use super::*;
 use crate::gpu::tests::device_in_form;
 use crate::gpu::{Device, DeviceKernel as _, IntegerForm, Pipeline};
 use crate::keccak::{KeccakKernel, PAYLOAD_LEN_MAX};
-use crate::recover::curve::{Blinding, COMB_WINDOW_BITS};
+use crate::recover::curve::{self, Blinding, COMB_WINDOW_BITS};
 use crate::recover::{HALF_DIGITS, HALF_WINDOW_BITS, RecoverKernel, limbs};
 use crate::registry;
 
@@ -138,6 +138,26 @@ fn a_given_hash_may_look_like_the_sentinel() {
         let Some(bench) = bench(form) else { return };
         assert_oracle("sentinel", &[hash], &[signature], &on_device(bench, &[hash], &[signature], 0));
     }
+}
+
+#[test]
+fn table_entries_have_the_size_that_rust_packs() {
+    for form in IntegerForm::ALL {
+        let sources = RecoverKernel::shaders(form).into_iter().map(|shader| shader.source().unwrap());
+        let spans: Vec<_> = sources
+            .flat_map(|source| {
+                let module = naga::front::wgsl::parse_str(&source).unwrap();
+                let spans = module.types.iter().filter_map(|(_, ty)| match ty.inner {
+                    naga::TypeInner::Struct { span, .. } if ty.name.as_deref() == Some("Entry") => Some(span),
+                    _ => None,
+                });
+                spans.collect::<Vec<_>>()
+            })
+            .collect();
+        assert_eq!(spans, [64, 64], "{form}");
+    }
+    let entries = usize::try_from(curve::COMB_ENTRIES * curve::COMB_DIGITS).unwrap();
+    assert_eq!(curve::comb().len() * 4, 64 * entries);
 }
 
 /// 2^(5 · 25): what the ladder's doublings make of its start.

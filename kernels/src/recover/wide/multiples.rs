@@ -1,0 +1,78 @@
+//! Odd multiples of points, P, 3P, 5P and so on, in affine coordinates, for many points at once.
+//!
+//! In rounds, each of which doubles what there is: the first half and 2^k P make the second. All sums of a round
+//! share one inversion, also with what else is added meanwhile.
+
+use super::field::Factor;
+use super::point::{Affine, PAIR, add_affine, double_affine, pair};
+
+/// Odd multiples of a point, as many as a power of 2, and after them a power of 2 times the point.
+#[derive(Debug)]
+pub(super) struct Multiples<'a> {
+    odd: &'a mut [Affine],
+    power: &'a mut Affine,
+}
+
+impl<'a> Multiples<'a> {
+    /// Of memory for one more than there will be multiples.
+    ///
+    /// # Panics
+    /// If that is none.
+    #[inline(always)]
+    pub(super) fn new(points: &'a mut [Affine]) -> Self {
+        let (power, odd) = points.split_last_mut().expect("memory for a point and its double");
+        Self { odd, power }
+    }
+
+    /// Begins with a point.
+    #[inline(always)]
+    pub(super) fn start(&mut self, point: &Affine) {
+        self.odd[0] = *point;
+        *self.power = *point;
+    }
+
+    /// Rounds until there are `len`.
+    pub(super) const fn rounds(len: usize) -> usize {
+        len.ilog2() as usize + 1
+    }
+
+    /// Appends the denominators of a round.
+    #[inline(always)]
+    pub(super) fn push_denominators(&self, round: usize, denominators: &mut Vec<Factor>) {
+        for multiple in &self.odd[..added(round)] {
+            denominators.push(self.power.x.minus(&multiple.x));
+        }
+        if round + 1 < Self::rounds(self.odd.len()) {
+            denominators.push(self.power.y.plus(&self.power.y));
+        }
+    }
+
+    /// Does a round for two, given the inverses of its denominators first in a slice.
+    #[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
+    pub(super) fn round(both: [&mut Self; PAIR], round: usize, inverses: [&[Factor]; PAIR]) {
+        let power = pair!(k => *both[k].power);
+        let added = added(round);
+        let [front, back] = inverses.map(|inverses| &inverses[..added]);
+        for (i, inverses) in front.iter().zip(back).enumerate() {
+            let addends = pair!(k => both[k].odd[i]);
+            let sums = add_affine(&addends, &power, [inverses.0, inverses.1]);
+            both[0].odd[added + i] = sums[0];
+            both[1].odd[added + i] = sums[1];
+        }
+        if round + 1 < Self::rounds(both[0].odd.len()) {
+            let doubles = double_affine(&power, pair!(k => &inverses[k][added]));
+            *both[0].power = doubles[0];
+            *both[1].power = doubles[1];
+        }
+    }
+}
+
+/// Denominators that a round on the way to `len` multiples has inverted for each point.
+pub(super) const fn denominators_len(round: usize, len: usize) -> usize {
+    added(round) + (round + 1 < Multiples::rounds(len)) as usize
+}
+
+/// Multiples that a round adds to as many: none, then 1, 2, 4 and so on.
+const fn added(round: usize) -> usize {
+    if round == 0 { 0 } else { 1 << (round - 1) }
+}

@@ -1,0 +1,128 @@
+//! Which vector instructions the CPU kernels use, chosen at run time.
+//!
+//! Binaries are built for the baseline processor of their target and carry every form; [`Backend::selected`] picks
+//! one when a kernel is first used. `OUTRIDER_SIMD` in the environment overrules it, for tests and comparisons.
+//!
+//! There is no AVX2 form: without IFMA's 52-bit multiply-add, eight-lane secp256k1 has not been shown to beat
+//! libsecp256k1 by enough to carry its weight.
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod lanes;
+
+use std::sync::OnceLock;
+
+/// The environment variable that overrules the choice: `avx512ifma`, `avx2` or `portable`.
+pub const VARIABLE: &str = "OUTRIDER_SIMD";
+
+/// A form of the CPU kernels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Backend {
+    /// Eight items in the lanes of AVX-512 with IFMA (and BW, DQ, VBMI2): Intel from Ice Lake, AMD from Zen 4.
+    Avx512Ifma,
+    /// One item at a time, on any processor: libsecp256k1 and sha3.
+    Portable,
+}
+
+/// A backend that was asked for and is not to be had.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackendError {
+    /// No backend has this name.
+    #[error("{VARIABLE}={0}: no such backend; there are avx512ifma and portable")]
+    Unknown(String),
+    /// There is a name, but no such form is built.
+    #[error("{VARIABLE}={0}: this backend is not built; there are avx512ifma and portable")]
+    NotBuilt(&'static str),
+    /// This processor, or its system, lacks the instructions.
+    #[error("{VARIABLE}={0}: this processor does not have the instructions")]
+    Unsupported(&'static str),
+}
+
+impl Backend {
+    /// What this machine can run, fastest first.
+    pub fn available() -> impl Iterator<Item = Self> {
+        [Self::Avx512Ifma, Self::Portable].into_iter().filter(|backend| backend.is_available())
+    }
+
+    /// The backend that kernels use unless told otherwise, decided once per process: what the environment asks for,
+    /// else the fastest. If what it asks for is not to be had, that is logged as a warning and the fastest is used.
+    #[must_use]
+    pub fn selected() -> Self {
+        static SELECTED: OnceLock<Backend> = OnceLock::new();
+        *SELECTED.get_or_init(|| {
+            Self::from_environment().unwrap_or_else(|error| {
+                let fastest = Self::fastest();
+                log::warn!("{error}; using {}", fastest.name());
+                fastest
+            })
+        })
+    }
+
+    /// What the environment asks for, else the fastest.
+    ///
+    /// # Errors
+    /// [`BackendError`] if it asks for what is not to be had.
+    pub fn from_environment() -> Result<Self, BackendError> {
+        match std::env::var_os(VARIABLE) {
+            None => Ok(Self::fastest()),
+            Some(name) => Self::from_name(&name.to_string_lossy()),
+        }
+    }
+
+    /// The backend of a name.
+    ///
+    /// # Errors
+    /// [`BackendError`] if there is none, or this machine cannot run it.
+    pub fn from_name(name: &str) -> Result<Self, BackendError> {
+        let backend = match name {
+            "avx512ifma" => Self::Avx512Ifma,
+            "portable" => Self::Portable,
+            "avx2" => return Err(BackendError::NotBuilt("avx2")),
+            _ => return Err(BackendError::Unknown(name.to_owned())),
+        };
+        if backend.is_available() { Ok(backend) } else { Err(BackendError::Unsupported(backend.name())) }
+    }
+
+    /// What [`VARIABLE`] calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Avx512Ifma => "avx512ifma",
+            Self::Portable => "portable",
+        }
+    }
+
+    /// Whether this machine can run it.
+    #[must_use]
+    pub fn is_available(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Ifma => lanes::Avx512::detect().is_some(),
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Avx512Ifma => false,
+            Self::Portable => true,
+        }
+    }
+
+    fn fastest() -> Self {
+        Self::available().next().unwrap_or(Self::Portable)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backends_go_by_their_names() {
+        for backend in Backend::available() {
+            assert_eq!(Backend::from_name(backend.name()), Ok(backend));
+        }
+        assert_eq!(Backend::available().last(), Some(Backend::Portable));
+        assert_eq!(Backend::from_name("avx2"), Err(BackendError::NotBuilt("avx2")));
+        let error = Backend::from_name("AVX512").unwrap_err();
+        assert_eq!(error, BackendError::Unknown("AVX512".to_owned()));
+        assert!(error.to_string().starts_with("OUTRIDER_SIMD=AVX512: no such backend"));
+    }
+}
