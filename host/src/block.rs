@@ -1,11 +1,11 @@
 //! The block as the rooms after ingest see it: typed transactions, known senders, receipts.
 
 use crate::spec::ChainSpec;
-use alloy_consensus::{
-    EthereumTxEnvelope, Header, ReceiptEnvelope, ReceiptWithBloom, TxEip4844, TxReceipt, TxType,
-};
-use alloy_eips::{Encodable2718, eip4895::Withdrawal, eip7702::RecoveredAuthority};
+use alloy_consensus::{EthereumTxEnvelope, Header, TxEip4844, TxReceipt, TxType};
+use alloy_eips::{eip4895::Withdrawal, eip7702::RecoveredAuthority};
 use alloy_primitives::{Address, Bloom, Log, map::HashMap};
+use alloy_rlp::Encodable;
+use rayon::prelude::*;
 
 pub use alloy_consensus::Eip658Value;
 
@@ -45,21 +45,36 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// The receipt in its consensus form, bloom included.
-    pub fn to_envelope(&self) -> ReceiptEnvelope {
-        let receipt = alloy_consensus::Receipt {
-            status: self.status,
-            cumulative_gas_used: self.cumulative_gas_used,
-            logs: self.logs.clone(),
-        };
-        ReceiptEnvelope::from_typed(self.tx_type, ReceiptWithBloom { logs_bloom: self.bloom(), receipt })
+    /// Bloom of the logs. A transaction can emit tens of thousands of them, so many logs are shared
+    /// out to all cores.
+    pub fn logs_bloom(&self) -> Bloom {
+        if self.logs.len() < PARALLEL_LOGS_MIN {
+            return self.logs.iter().collect();
+        }
+        let blooms = self.logs.par_chunks(PARALLEL_LOGS_MIN).map(|logs| logs.iter().collect());
+        blooms.reduce(|| Bloom::ZERO, |a: Bloom, b: Bloom| a | b)
     }
 
-    /// The encoding that the receipts trie holds (EIP-2718).
-    pub fn encode_for_trie(&self, out: &mut Vec<u8>) {
-        self.to_envelope().encode_2718(out);
+    /// Appends the encoding that the receipts trie holds (EIP-2718); `logs_bloom` is the bloom of
+    /// the logs.
+    pub fn encode_for_trie(&self, logs_bloom: &Bloom, out: &mut Vec<u8>) {
+        if self.tx_type != TxType::Legacy {
+            out.push(self.tx_type.into());
+        }
+        let payload_length = self.status.length()
+            + self.cumulative_gas_used.length()
+            + logs_bloom.length()
+            + self.logs.length();
+        alloy_rlp::Header { list: true, payload_length }.encode(out);
+        self.status.encode(out);
+        self.cumulative_gas_used.encode(out);
+        logs_bloom.encode(out);
+        self.logs.encode(out);
     }
 }
+
+/// From this many logs on their bloom is computed on several cores.
+const PARALLEL_LOGS_MIN: usize = 256;
 
 impl TxReceipt for Receipt {
     type Log = Log;
@@ -73,7 +88,7 @@ impl TxReceipt for Receipt {
     }
 
     fn bloom(&self) -> Bloom {
-        self.logs.iter().collect()
+        self.logs_bloom()
     }
 
     fn cumulative_gas_used(&self) -> u64 {
@@ -86,5 +101,48 @@ impl TxReceipt for Receipt {
 
     fn into_logs(self) -> Vec<Log> {
         self.logs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_consensus::{ReceiptEnvelope, ReceiptWithBloom};
+    use alloy_eips::Encodable2718;
+    use alloy_primitives::{B256, Bytes, LogData, U256};
+
+    fn log(number: u64) -> Log {
+        let topics = (0..number % 5).map(|topic| B256::from(U256::from(number * 7 + topic))).collect();
+        let len = usize::try_from(number % 70).unwrap();
+        let data = Bytes::from(vec![number.to_le_bytes()[0]; len]);
+        Log {
+            address: Address::from_word(U256::from(number).into()),
+            data: LogData::new_unchecked(topics, data),
+        }
+    }
+
+    #[test]
+    fn the_trie_encoding_is_that_of_alloy() {
+        let types = [TxType::Legacy, TxType::Eip2930, TxType::Eip1559, TxType::Eip4844, TxType::Eip7702];
+        let statuses = [
+            Eip658Value::Eip658(false),
+            Eip658Value::Eip658(true),
+            Eip658Value::PostState(B256::repeat_byte(7)),
+        ];
+        for (count, tx_type) in [0, 1, 2, 255, 256, 1000].into_iter().zip(types.into_iter().cycle()) {
+            for status in statuses {
+                let logs: Vec<Log> = (0..count).map(log).collect();
+                let receipt =
+                    Receipt { tx_type, status, cumulative_gas_used: 21_000 * count, logs: logs.clone() };
+                let logs_bloom: Bloom = logs.iter().collect();
+                assert_eq!(receipt.logs_bloom(), logs_bloom, "{count} logs");
+                let theirs = alloy_consensus::Receipt { status, cumulative_gas_used: 21_000 * count, logs };
+                let theirs =
+                    ReceiptEnvelope::from_typed(tx_type, ReceiptWithBloom { logs_bloom, receipt: theirs });
+                let mut ours = Vec::new();
+                receipt.encode_for_trie(&logs_bloom, &mut ours);
+                assert_eq!(ours, theirs.encoded_2718(), "{count} logs, {tx_type:?}, {status:?}");
+            }
+        }
     }
 }

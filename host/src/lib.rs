@@ -1,8 +1,10 @@
 //! Outrider: a transaction execution coprocessor for Ethereum-compatible validators.
 //!
 //! The rooms of the flow, in the order in which they may know of each other: [`spec`] (the rules
-//! of a chain), [`ingest`] (bytes to typed data), [`block`] (what execution is given), [`state`],
-//! [`route`], [`plan`], [`lanes`], [`reconcile`]. Beside the flow, [`generate`] makes chains to run.
+//! of a chain), [`ingest`] (bytes to typed data), [`rules`] (what makes a block invalid),
+//! [`block`] (what execution is given), [`recover`], [`state`], [`route`], [`plan`], [`lanes`],
+//! [`reconcile`], and [`run`], which leads blocks through all of them. Beside the flow,
+//! [`generate`] makes chains to run.
 
 pub mod block;
 pub mod generate;
@@ -10,6 +12,9 @@ pub mod ingest;
 pub mod lanes;
 pub mod plan;
 pub mod reconcile;
+pub mod recover;
 pub mod route;
+pub mod rules;
+pub mod run;
 pub mod spec;
 pub mod state;

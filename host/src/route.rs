@@ -36,3 +36,45 @@ pub fn route(tx: &SignedTx, spec: SpecId, has_code: impl Fn(&Address) -> bool) -
         _ => Lane::Evm,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_consensus::{EthereumTypedTransaction, TxEip1559, TxEip2930, TxEip4844, TxEip7702, TxLegacy};
+    use alloy_primitives::{Bytes, Signature, TxKind};
+
+    const CONTRACT: Address = Address::repeat_byte(0xc0);
+    const PERSON: Address = Address::repeat_byte(1);
+
+    fn lane(tx: impl Into<EthereumTypedTransaction<TxEip4844>>, spec: SpecId) -> Lane {
+        let tx = tx.into().into_envelope(Signature::test_signature());
+        route(&tx, spec, |address| *address == CONTRACT)
+    }
+
+    fn legacy(to: impl Into<TxKind>, input: &'static [u8]) -> TxLegacy {
+        TxLegacy { to: to.into(), input: Bytes::from_static(input), ..TxLegacy::default() }
+    }
+
+    #[test]
+    fn value_to_a_person_is_a_transfer_with_or_without_a_message() {
+        for input in [&[][..], &[1, 2, 3]] {
+            assert_eq!(lane(legacy(PERSON, input), SpecId::PRAGUE), Lane::Transfer);
+        }
+        let to = TxKind::Call(PERSON);
+        assert_eq!(lane(TxEip2930 { to, ..Default::default() }, SpecId::BERLIN), Lane::Transfer);
+        assert_eq!(lane(TxEip1559 { to, ..Default::default() }, SpecId::LONDON), Lane::Transfer);
+    }
+
+    #[test]
+    fn calls_creations_blobs_and_delegations_are_for_revm() {
+        assert_eq!(lane(legacy(CONTRACT, &[1]), SpecId::PRAGUE), Lane::Evm);
+        assert_eq!(lane(legacy(TxKind::Create, &[]), SpecId::PRAGUE), Lane::Evm);
+        assert_eq!(lane(TxEip4844 { to: PERSON, ..Default::default() }, SpecId::PRAGUE), Lane::Evm);
+        assert_eq!(lane(TxEip7702 { to: PERSON, ..Default::default() }, SpecId::PRAGUE), Lane::Evm);
+    }
+
+    #[test]
+    fn amsterdam_has_no_transfer_lane() {
+        assert_eq!(lane(legacy(PERSON, &[]), SpecId::AMSTERDAM), Lane::Evm);
+    }
+}

@@ -20,6 +20,7 @@ use crate::gpu::{
     AdapterInfo, Device, DeviceChoice, DeviceError, DeviceKernel, DeviceOptions, NoSuchAdapter, OpenError,
 };
 use crate::keccak::{self, Digest, KeccakKernel, PAYLOAD_LEN_MAX, Payloads};
+use crate::recover::{self, RecoverKernel, Verdict};
 use crate::transfer::{Account, Settled, Terms, Transfer, gpu::TransferKernel, recheck, serial};
 
 use lane::Lane;
@@ -49,6 +50,7 @@ pub struct Accelerator {
 #[derive(Debug, Default)]
 struct Lanes {
     keccak: Lane<KeccakKernel>,
+    recover: Lane<RecoverKernel>,
     transfer: Lane<TransferKernel>,
 }
 
@@ -57,23 +59,25 @@ impl Lanes {
     fn ready(device: &Device) -> Self {
         std::thread::scope(|scope| {
             let keccak = scope.spawn(|| Lane::ready(device));
+            let recover = scope.spawn(|| Lane::ready(device));
             let transfer = scope.spawn(|| Lane::ready(device));
-            Self { keccak: join(keccak), transfer: join(transfer) }
+            Self { keccak: join(keccak), recover: join(recover), transfer: join(transfer) }
         })
     }
 
     /// Measures one after the other: they would slow each other down.
     fn calibrate(&mut self, device: &Device) {
         self.keccak.calibrate(device);
+        self.recover.calibrate(device);
         self.transfer.calibrate(device);
     }
 
     fn counts(&self) -> Vec<(&'static str, KernelCounts)> {
-        vec![self.keccak.counts(), self.transfer.counts()]
+        vec![self.keccak.counts(), self.recover.counts(), self.transfer.counts()]
     }
 
     fn crossovers(&self) -> Vec<(&'static str, Option<usize>)> {
-        vec![self.keccak.crossover(), self.transfer.crossover()]
+        vec![self.keccak.crossover(), self.recover.crossover(), self.transfer.crossover()]
     }
 }
 
@@ -154,13 +158,33 @@ impl Accelerator {
         )
     }
 
+    /// The signer of each signature, or why it has none: with messages as payloads, hashed where it is recovered.
+    ///
+    /// A device's rejections are confirmed on the CPU, and items that it gives up (exceptional additions, keys at
+    /// infinity) are redone there and counted so.
+    #[must_use]
+    pub fn recover(&self, batch: &recover::Batch<'_>) -> Vec<Verdict> {
+        let lane = &self.lanes.recover;
+        let answer = self.serve(
+            lane,
+            Load { on_device: batch.len(), on_cpu: 0 },
+            |kernel, device| kernel.recover(device, self.lanes.keccak.kernel_for(usize::MAX), batch),
+            |answer, item| answer.verdicts[item] == batch.recover_one(item),
+            || recover::Answer { verdicts: recover::recover(batch), redone: 0 },
+        );
+        lane.move_to_cpu(answer.redone);
+        answer.verdicts
+    }
+
     /// Executes ordered transfers up to the first that fails, and updates `accounts`.
     ///
     /// Of a device's answer one account is followed through the whole batch, a random transfer's sender:
     /// following more would soon cost as much as the serial table.
     #[must_use]
     pub fn transfer_scan(&self, accounts: &mut [Account], transfers: &[Transfer], terms: Terms) -> Settled {
-        let fits = TransferKernel::takes(accounts, transfers);
+        // Looking at every width costs a good part of what the serial table does: only where it matters.
+        let is_served = self.device.is_some() && self.lanes.transfer.kernel_for(transfers.len()).is_some();
+        let fits = is_served && TransferKernel::takes(accounts, transfers);
         let [on_device, on_cpu] = if fits { [transfers.len(), 0] } else { [0, transfers.len()] };
         // The device works on a copy, and the CPU in place: never both, but the borrow is shared.
         let table = RefCell::new(accounts);

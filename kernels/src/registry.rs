@@ -4,10 +4,15 @@ use std::time::{Duration, Instant};
 
 use crate::gpu::{Device, DeviceError, DeviceKernel, IntegerForm, Shader};
 use crate::keccak::KeccakKernel;
+use crate::recover::RecoverKernel;
 use crate::transfer::gpu::TransferKernel;
 
 /// All kernels. What is not in this list is not tested, not shown and not served.
-pub const KERNELS: &[KernelEntry] = &[KernelEntry::of::<KeccakKernel>(), KernelEntry::of::<TransferKernel>()];
+pub const KERNELS: &[KernelEntry] = &[
+    KernelEntry::of::<KeccakKernel>(),
+    KernelEntry::of::<RecoverKernel>(),
+    KernelEntry::of::<TransferKernel>(),
+];
 
 /// A kernel as the registry knows it.
 #[derive(Clone, Copy, Debug)]

@@ -83,12 +83,12 @@ impl Desk {
 
     /// Address of a wallet.
     pub(super) fn address(&self, wallet: usize) -> Address {
-        self.wallets[wallet].address
+        self.wallets[wallet].address()
     }
 
     /// Addresses of all wallets.
     pub(super) fn addresses(&self) -> impl Iterator<Item = Address> + '_ {
-        self.wallets.iter().map(|wallet| wallet.address)
+        self.wallets.iter().map(Wallet::address)
     }
 
     /// Opens a new wallet, whose account does not exist yet.
@@ -223,7 +223,7 @@ impl Desk {
     /// Signs what was written; returns transactions and senders, and leaves the desk empty.
     pub(super) fn sign_all(&mut self) -> (Vec<SignedTx>, Vec<Address>) {
         let unsigned = std::mem::take(&mut self.unsigned);
-        let senders = unsigned.iter().map(|(sender, _)| self.wallets[*sender].address).collect();
+        let senders = unsigned.iter().map(|(sender, _)| self.wallets[*sender].address()).collect();
         let wallets = &self.wallets;
         let signed = unsigned
             .into_par_iter()

@@ -25,6 +25,7 @@ pub use chain::{BlockDraft, ChainBuilder, SealedBlock};
 pub use folder::{Generated, Progress, generate};
 pub use genesis::CHAIN_ID;
 pub use kinds::{Kind, UnknownKind};
+pub use wallet::Wallet;
 
 use crate::{lanes::ExecutionError, spec::SpecError, state::World};
 use alloy_genesis::{Genesis, GenesisAccount};

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::{
     case::BlockBytes,
-    error::{DecodeError, RlpFault},
+    error::{DecodeError, FieldFault, RlpFault},
     rlp::{Item, Items},
     rpc_block,
     transaction::{Transaction, from_block_item},
@@ -255,6 +255,25 @@ pub(super) fn peek_number(block: &[u8]) -> Option<u64> {
         fields.item().ok()?;
     }
     fields.u64().ok()
+}
+
+/// Refuses a header, put together from named fields, that no list of fields can express: one that
+/// lacks a field of an earlier fork while it has one of a later.
+pub(super) fn without_gaps(header: Header) -> Result<Header, FieldFault> {
+    let appended = [
+        ("baseFeePerGas", header.base_fee_per_gas.is_some()),
+        ("withdrawalsRoot", header.withdrawals_root.is_some()),
+        ("blobGasUsed", header.blob_gas_used.is_some()),
+        ("excessBlobGas", header.excess_blob_gas.is_some()),
+        ("parentBeaconBlockRoot", header.parent_beacon_block_root.is_some()),
+        ("requestsHash", header.requests_hash.is_some()),
+        ("blockAccessListHash", header.block_access_list_hash.is_some()),
+        ("slotNumber", header.slot_number.is_some()),
+    ];
+    match appended.windows(2).find(|pair| !pair[0].1 && pair[1].1) {
+        Some(pair) => Err(FieldFault::new(pair[0].0, format!("missing, though there is {}", pair[1].0))),
+        None => Ok(header),
+    }
 }
 
 fn decode_header(mut fields: Items<'_>, error_at: HeaderErrorAt<'_>) -> Result<Header, DecodeError> {

@@ -34,7 +34,7 @@ pub struct Case {
 #[derive(Debug, Clone)]
 pub enum GenesisHeader {
     /// Complete, with its hash.
-    Sealed(Sealed<Header>),
+    Sealed(Box<Sealed<Header>>),
     /// Complete but for the state root (zero here), which follows from the pre-state. Without the
     /// root there is no hash.
     Unrooted {

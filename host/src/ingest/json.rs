@@ -11,8 +11,9 @@ use std::{borrow::Cow, fmt, marker::PhantomData};
 use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256, hex};
 use serde::{
     Deserialize, Deserializer,
-    de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
+    de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
+use serde_json::{Map, Value};
 
 use super::error::{FieldFault, one_line};
 
@@ -276,6 +277,88 @@ impl<'de, T: Row> Visitor<'de> for RowsVisitor<T> {
             }
             rows.push(T::from_raw(raw).map_err(|fault| A::Error::custom(fault.within(&place)))?);
         }
+    }
+}
+
+/// A JSON value of any shape, but with at most [`Self::NODES_MAX`] values in it: held in memory,
+/// a value needs far more than its text.
+#[derive(Debug)]
+pub(super) struct BoundedValue(pub(super) Value);
+
+impl BoundedValue {
+    pub(super) const NODES_MAX: usize = 10_000;
+}
+
+impl<'de> Deserialize<'de> for BoundedValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut nodes_left = Self::NODES_MAX;
+        BoundedNode(&mut nodes_left).deserialize(deserializer).map(Self)
+    }
+}
+
+/// Reads one value and those in it, counting down.
+struct BoundedNode<'n>(&'n mut usize);
+
+impl<'de> DeserializeSeed<'de> for BoundedNode<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        *self.0 = self.0.checked_sub(1).ok_or_else(|| {
+            D::Error::custom(format_args!("more than {} values in it", BoundedValue::NODES_MAX))
+        })?;
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for BoundedNode<'_> {
+    type Value = Value;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = seq.next_element_seed(BoundedNode(&mut *self.0))? {
+            values.push(value);
+        }
+        Ok(Value::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut fields = Map::new();
+        while let Some(name) = map.next_key::<String>()? {
+            let value = map.next_value_seed(BoundedNode(&mut *self.0))?;
+            if fields.contains_key(&name) {
+                return Err(A::Error::custom(format_args!("{name}: twice")));
+            }
+            fields.insert(name, value);
+        }
+        Ok(Value::Object(fields))
     }
 }
 

@@ -9,13 +9,24 @@
 //! the fork, roots, gas), the rules room says.
 
 mod block;
+mod blockchain_test;
 mod case;
 mod chain;
+mod columns;
 mod error;
+mod files;
+pub mod fuzz;
+mod genesis;
 mod json;
 mod prestate;
+mod raw_lines;
 mod rlp;
 mod rpc_block;
+mod rpc_transaction;
+mod source;
+mod test_header;
+#[cfg(test)]
+mod tests;
 mod transaction;
 
 pub use block::{
@@ -26,7 +37,11 @@ pub use case::{
     BlockBytes, BlockInput, Blocks, Case, Completeness, Expectation, ExpectedEnd, GenesisHeader, PostState,
     Prestate, PrestateAccount,
 };
+pub use columns::{ByteColumn, RECOVERY_ID_NONE, SenderColumns, authorizations_of};
 pub use error::{
     DecodeError, FieldFault, IngestError, IngestFault, RlpFault, SidecarFault, TransactionFault,
 };
+pub use files::JSON_FILE_BYTES_MAX;
+pub use raw_lines::{LineFault, RAW_LINE_BYTES_MAX, RawLine, RawLines, decode_line};
+pub use source::{Source, open};
 pub use transaction::{RawTransaction, Sidecar, Transaction, decode_raw_transaction, decode_transaction};

@@ -77,7 +77,7 @@ impl<'de> Visitor<'de> for AccountsVisitor {
 }
 
 /// A key of an object, borrowed from the text where it has no escapes.
-struct Key<'a>(Cow<'a, str>);
+pub(super) struct Key<'a>(pub(super) Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Key<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

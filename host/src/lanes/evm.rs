@@ -70,14 +70,26 @@ impl ReadSet {
 #[derive(Debug)]
 pub struct LaneDatabase<'s, 'w> {
     state: &'s SharedState<'w>,
+    /// Held by the reconciler while it executes: nobody else writes, so one lock serves all its
+    /// reads. A speculating thread locks for each read, or it would keep the reconciler waiting.
+    held: Option<RwLockReadGuard<'s, BlockState<'w>>>,
     reads: Option<ReadSet>,
+}
+
+impl LaneDatabase<'_, '_> {
+    fn read<T>(&self, read: impl FnOnce(&BlockState<'_>) -> Result<T, Unknown>) -> Result<T, Unknown> {
+        match &self.held {
+            Some(state) => read(state),
+            None => read(&self.state.read()),
+        }
+    }
 }
 
 impl Database for LaneDatabase<'_, '_> {
     type Error = Unknown;
 
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Unknown> {
-        let account = self.state.read().account(&address)?;
+        let account = self.read(|state| state.account(&address))?;
         if let Some(reads) = &mut self.reads {
             reads.accounts.push((address, account));
         }
@@ -85,11 +97,11 @@ impl Database for LaneDatabase<'_, '_> {
     }
 
     fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, Unknown> {
-        self.state.read().code(&code_hash)
+        self.read(|state| state.code(&code_hash))
     }
 
     fn storage(&mut self, address: Address, index: U256) -> Result<U256, Unknown> {
-        let value = self.state.read().storage(&address, &index)?;
+        let value = self.read(|state| StateRead::storage(state, &address, &index))?;
         if let Some(reads) = &mut self.reads {
             reads.slots.push((address, index, value));
         }
@@ -97,7 +109,7 @@ impl Database for LaneDatabase<'_, '_> {
     }
 
     fn block_hash(&mut self, number: u64) -> Result<B256, Unknown> {
-        self.state.read().block_hash(number)
+        self.read(|state| StateRead::block_hash(state, number))
     }
 }
 
@@ -143,7 +155,7 @@ pub struct LaneEvm<'s, 'w> {
 impl<'s, 'w> LaneEvm<'s, 'w> {
     /// An instance for a block with environment `env`.
     pub fn new(state: &'s SharedState<'w>, env: &alloy_evm::EvmEnv) -> Self {
-        let database = LaneDatabase { state, reads: None };
+        let database = LaneDatabase { state, held: None, reads: None };
         let evm = Context::mainnet()
             .with_db(database)
             .with_block(env.block_env.clone())
@@ -157,8 +169,11 @@ impl<'s, 'w> LaneEvm<'s, 'w> {
     /// # Errors
     /// The transaction is invalid, or a state key is not known.
     pub fn direct(&mut self, tx: TxEnv) -> Result<(ExecutionResult, EvmState), EVMError<Unknown>> {
-        let outcome = self.evm.transact(tx)?;
-        Ok((outcome.result, outcome.state))
+        let database = &mut self.evm.ctx.journaled_state.database;
+        database.held = Some(database.state.read());
+        let outcome = self.evm.transact(tx);
+        self.evm.ctx.journaled_state.database.held = None;
+        outcome.map(|outcome| (outcome.result, outcome.state))
     }
 
     /// Executes over whatever is settled so far; `None` if that is not enough to execute at all.

@@ -8,6 +8,7 @@ pub mod transfer;
 
 use crate::{
     block::Receipt,
+    recover::Unrecoverable,
     state::{ChangeSet, Unknown},
 };
 use alloy_eips::eip7685::Requests;
@@ -55,6 +56,9 @@ pub enum ExecutionError {
         /// Gas left in the block before it.
         available: u64,
     },
+    /// A transaction has no sender (a confirming run recovers its own).
+    #[error(transparent)]
+    Unrecoverable(#[from] Unrecoverable),
     /// A block-level rule (system call, deposit layout) failed.
     #[error(transparent)]
     Block(BlockExecutionError),

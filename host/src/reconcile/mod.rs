@@ -6,6 +6,8 @@
 //! costs its own execution and nothing else.
 
 mod receipts;
+#[cfg(test)]
+mod tests;
 
 pub use receipts::{BlockRoots, block_roots};
 
@@ -77,7 +79,8 @@ pub fn execute(
     begin_block(block, &env, &mut state)?;
     let shared = SharedState::new(state);
     let workers = if plan.evm_count() < SPECULATION_COUNT_MIN { 0 } else { rayon::current_num_threads() - 1 };
-    let mut settling = Settling::new(block, &env, &shared, accelerator);
+    // Speculating threads wait for the lock that a run of transfers holds, so it must not wait for them.
+    let mut settling = Settling::new(block, &env, &shared, accelerator, workers == 0);
     if workers == 0 {
         settling.walk(plan, None)?;
     } else {
@@ -92,7 +95,7 @@ pub fn execute(
             outcome
         })?;
     }
-    let Settling { receipts, gas_used, lanes, reexecuted, .. } = settling;
+    let (receipts, gas_used, lanes, reexecuted) = settling.finish();
     let executed = end_block(block, env, shared.into_inner(), receipts, gas_used)?;
     Ok(Reconciled { executed, lanes, reexecuted })
 }
@@ -173,6 +176,7 @@ impl<'b, 's, 'w> Settling<'b, 's, 'w> {
         env: &'b EvmEnv,
         shared: &'s SharedState<'w>,
         accelerator: &'b Accelerator,
+        is_alone: bool,
     ) -> Self {
         Self {
             block,
@@ -180,13 +184,18 @@ impl<'b, 's, 'w> Settling<'b, 's, 'w> {
             shared,
             accelerator,
             transfer_rules: TransferRules::new(env),
-            transfer_lane: TransferLane::default(),
+            transfer_lane: TransferLane::new(is_alone),
             evm: LaneEvm::new(shared, env),
             receipts: Vec::with_capacity(block.transactions.len()),
             gas_used: 0,
             lanes: LaneCounts::default(),
             reexecuted: 0,
         }
+    }
+
+    /// What was settled; lets go of the shared state.
+    fn finish(self) -> (Vec<Receipt>, u64, LaneCounts, usize) {
+        (self.receipts, self.gas_used, self.lanes, self.reexecuted)
     }
 
     fn walk(&mut self, plan: &Plan, board: Option<&Board<'_>>) -> Result<(), ExecutionError> {

@@ -1,9 +1,8 @@
 //! What the header says of receipts: their root and the bloom of all logs.
 
 use crate::block::Receipt;
-use alloy_consensus::TxReceipt;
 use alloy_primitives::{B256, Bloom};
-use alloy_trie::root::ordered_trie_root_encoded;
+use alloy_trie::root::ordered_trie_root_with_encoder;
 use rayon::prelude::*;
 
 /// Root and bloom over the receipts of a block.
@@ -17,18 +16,22 @@ pub struct BlockRoots {
 
 /// Computes the receipts root and the block's bloom.
 pub fn block_roots(receipts: &[Receipt]) -> BlockRoots {
-    let encoded: Vec<Vec<u8>> = receipts
+    let rows: Vec<(Vec<u8>, Bloom)> = receipts
         .par_iter()
-        .with_min_len(256)
+        .with_min_len(RECEIPTS_PER_TASK)
         .map(|receipt| {
-            let mut out = Vec::new();
-            receipt.encode_for_trie(&mut out);
-            out
+            let logs_bloom = receipt.logs_bloom();
+            let mut encoded = Vec::new();
+            receipt.encode_for_trie(&logs_bloom, &mut encoded);
+            (encoded, logs_bloom)
         })
         .collect();
-    let logs_bloom = receipts
-        .iter()
-        .filter(|receipt| !receipt.logs.is_empty())
-        .fold(Bloom::ZERO, |bloom, receipt| bloom | receipt.bloom());
-    BlockRoots { receipts_root: ordered_trie_root_encoded(&encoded), logs_bloom }
+    let with_logs = receipts.iter().zip(&rows).filter(|(receipt, _)| !receipt.logs.is_empty());
+    let logs_bloom = with_logs.fold(Bloom::ZERO, |all, (_, (_, bloom))| all | *bloom);
+    let receipts_root =
+        ordered_trie_root_with_encoder(&rows, |(encoded, _), out| out.extend_from_slice(encoded));
+    BlockRoots { receipts_root, logs_bloom }
 }
+
+/// Receipts that one task encodes; most are small.
+const RECEIPTS_PER_TASK: usize = 64;

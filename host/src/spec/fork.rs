@@ -8,7 +8,7 @@ use revm::primitives::hardfork::SpecId;
 /// A set of consensus rules, in the order in which mainnet activated them.
 ///
 /// The DAO fork is absent: it is an irregular state change at one block, not a rule set. See
-/// [`ChainSpec::dao_block`](super::ChainSpec::dao_block).
+/// [`ChainSpec::dao`](super::ChainSpec::dao).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Fork {

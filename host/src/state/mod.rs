@@ -1,17 +1,21 @@
 //! State: what is known before a block, what a block changed, and the roots of both.
 //!
 //! Every read goes through [`StateRead`]: a key that was not supplied is [`Unknown`], never zero.
-//! [`World`] is the state at a block boundary, [`Overlay`] holds what the block under execution
+//! [`World`] is the state at a block boundary, [`BlockState`] adds what the block under execution
 //! has changed so far, and [`ChangeSet`] is that difference as plain data, comparable between a
 //! parallel run and the sequential reference.
 
+mod accounts;
 mod changes;
 mod overlay;
 mod root;
+#[cfg(test)]
+mod tests;
 mod world;
 
+pub(crate) use accounts::AccountEntry;
 pub use changes::{AccountChange, ChangeSet};
-pub use overlay::{BlockState, Overlay, OverlayAccount};
+pub use overlay::BlockState;
 pub use root::{StateTrie, storage_root};
 pub use world::{Completeness, World};
 

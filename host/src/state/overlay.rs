@@ -1,41 +1,24 @@
 //! What the block under execution has changed so far, over the state before it.
 
-use super::{Account, AccountChange, ChangeSet, StateRead, Unknown, World};
+use super::{Account, AccountChange, ChangeSet, StateRead, Unknown, World, accounts::AccountTable};
 use alloy_primitives::{
     Address, B256, U256,
-    map::{AddressMap, B256Map, HashMap},
+    map::{AddressMap, B256Map},
 };
 use revm::state::{Account as RevmAccount, AccountInfo, Bytecode};
 
-/// One account as a block has left it so far.
-#[derive(Clone, Debug, Default)]
-pub struct OverlayAccount {
-    /// The account, or `None` where it does not exist (any more).
-    pub account: Option<Account>,
-    /// Whether what the state before the block holds in this account's storage is void.
-    pub storage_wiped: bool,
-    /// Slots written in this block.
-    pub storage: HashMap<U256, U256>,
-}
-
-/// Changes of a block, keyed by account.
-#[derive(Clone, Debug, Default)]
-pub struct Overlay {
-    accounts: AddressMap<OverlayAccount>,
-    codes: B256Map<Bytecode>,
-}
-
-/// A [`World`] with the [`Overlay`] of the block under execution.
+/// A [`World`] with what the block under execution has changed.
 #[derive(Clone, Debug)]
 pub struct BlockState<'a> {
     base: &'a World,
-    overlay: Overlay,
+    accounts: AccountTable,
+    codes: B256Map<Bytecode>,
 }
 
 impl<'a> BlockState<'a> {
     /// The state before the first change of the block.
     pub fn new(base: &'a World) -> Self {
-        Self { base, overlay: Overlay::default() }
+        Self { base, accounts: AccountTable::default(), codes: B256Map::default() }
     }
 
     /// The state before the block.
@@ -43,29 +26,39 @@ impl<'a> BlockState<'a> {
         self.base
     }
 
+    /// The numbered accounts, for lanes that work on many at once.
+    pub(crate) const fn accounts(&self) -> &AccountTable {
+        &self.accounts
+    }
+
+    /// The numbered accounts, to be changed.
+    pub(crate) const fn accounts_mut(&mut self) -> &mut AccountTable {
+        &mut self.accounts
+    }
+
+    /// Looks up what was numbered in [`Self::accounts_mut`].
+    pub(crate) fn load_accounts(&mut self, is_parallel: bool) {
+        self.accounts.load(self.base, is_parallel);
+    }
+
     /// Makes room for `accounts` more changed accounts.
     pub fn reserve(&mut self, accounts: usize) {
-        self.overlay.accounts.reserve(accounts);
+        self.accounts.reserve(accounts);
     }
 
     /// Sets an account; `None` removes it together with its storage (EIP-161, `SELFDESTRUCT`).
     pub fn set_account(&mut self, address: Address, account: Option<Account>) {
-        let entry = self.overlay.accounts.entry(address).or_default();
-        entry.account = account;
-        if account.is_none() {
-            entry.storage_wiped = true;
-            entry.storage.clear();
-        }
+        self.accounts.get_or_load(&address, self.base).set(account);
     }
 
     /// Credits `amount` to an account and touches it, as the payment of a fee does: from Spurious
     /// Dragon on (`eip161`) an account that is then empty is removed, before it is created.
     ///
-    /// A sum beyond 256 bits is clamped, as revm clamps it.
+    /// Where the sum would exceed 256 bits nothing is credited, as revm has it.
     pub fn credit(&mut self, address: Address, amount: U256, eip161: bool) -> Result<(), Unknown> {
         let before = self.account(&address)?;
         let mut account = before.unwrap_or_default();
-        account.balance = account.balance.saturating_add(amount);
+        account.balance = account.balance.checked_add(amount).unwrap_or(account.balance);
         if eip161 && account.is_empty() {
             if before.is_some() {
                 self.set_account(address, None);
@@ -85,35 +78,41 @@ impl<'a> BlockState<'a> {
         }
         let created = account.is_created();
         if let Some(code) = account.info.code.as_ref().filter(|code| !code.is_empty()) {
-            self.overlay.codes.entry(account.info.code_hash).or_insert_with(|| code.clone());
+            self.codes.entry(account.info.code_hash).or_insert_with(|| code.clone());
         }
-        let entry = self.overlay.accounts.entry(address).or_default();
-        entry.account = Some(Account::from(&account.info));
+        let entry = self.accounts.get_or_load(&address, self.base);
+        entry.set(Some(Account::from(&account.info)));
         if created {
-            entry.storage_wiped = true;
-            entry.storage.clear();
+            entry.wipe_storage();
         }
         for (slot, value) in account.storage {
             if value.is_changed() {
-                entry.storage.insert(slot, value.present_value);
+                entry.storage.get_or_insert_default().slots.insert(slot, value.present_value);
             }
         }
     }
 
     /// The changes as plain data, without those that changed nothing.
     pub fn into_changes(self) -> ChangeSet {
-        let base = self.base;
-        let mut changes = ChangeSet { codes: self.overlay.codes, ..ChangeSet::default() };
-        changes.accounts.reserve(self.overlay.accounts.len());
-        for (address, account) in self.overlay.accounts {
-            let change = AccountChange {
-                account: account.account,
-                storage_wiped: account.storage_wiped,
-                storage: account.storage,
+        let Self { base, accounts, codes } = self;
+        let mut changes = ChangeSet { codes, ..ChangeSet::default() };
+        changes.accounts.reserve(accounts.len());
+        for (address, entry) in accounts.into_entries() {
+            let change = match entry.storage {
+                // By far the most: nothing but balance and nonce.
+                None if entry.now == entry.before => continue,
+                None => AccountChange { account: entry.now, ..AccountChange::default() },
+                Some(storage) => {
+                    let change = AccountChange {
+                        account: entry.now,
+                        storage_wiped: storage.wiped,
+                        storage: storage.slots,
+                    };
+                    let Some(change) = change.normalised(base, &address) else { continue };
+                    change
+                }
             };
-            if let Some(change) = change.normalised(base, &address) {
-                changes.accounts.insert(address, change);
-            }
+            changes.accounts.insert(address, change);
         }
         changes
     }
@@ -121,18 +120,18 @@ impl<'a> BlockState<'a> {
 
 impl StateRead for BlockState<'_> {
     fn account(&self, address: &Address) -> Result<Option<Account>, Unknown> {
-        match self.overlay.accounts.get(address) {
-            Some(entry) => Ok(entry.account),
+        match self.accounts.get(address) {
+            Some(entry) => entry.read(address),
             None => self.base.account(address),
         }
     }
 
     fn storage(&self, address: &Address, slot: &U256) -> Result<U256, Unknown> {
-        if let Some(entry) = self.overlay.accounts.get(address) {
-            if let Some(value) = entry.storage.get(slot) {
+        if let Some(storage) = self.accounts.get(address).and_then(|entry| entry.storage.as_ref()) {
+            if let Some(value) = storage.slots.get(slot) {
                 return Ok(*value);
             }
-            if entry.storage_wiped {
+            if storage.wiped {
                 return Ok(U256::ZERO);
             }
         }
@@ -140,7 +139,7 @@ impl StateRead for BlockState<'_> {
     }
 
     fn code(&self, hash: &B256) -> Result<Bytecode, Unknown> {
-        match self.overlay.codes.get(hash) {
+        match self.codes.get(hash) {
             Some(code) => Ok(code.clone()),
             None => self.base.code(hash),
         }

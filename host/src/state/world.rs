@@ -1,6 +1,7 @@
 //! The state at a block boundary, in memory.
 
 use super::{Account, AccountChange, ChangeSet, StateKey, StateRead, Unknown};
+use crate::ingest::{self, Prestate, PrestateAccount};
 use alloy_primitives::{
     Address, B256, KECCAK256_EMPTY, U256,
     map::{AddressMap, B256Map, HashMap},
@@ -41,6 +42,24 @@ impl World {
             codes: B256Map::default(),
             block_hashes: BTreeMap::new(),
         }
+    }
+
+    /// The world of a pre-state as ingest read it.
+    pub fn from_prestate(prestate: Prestate) -> Self {
+        let Prestate { accounts, completeness, block_hashes } = prestate;
+        let completeness = match completeness {
+            ingest::Completeness::Whole => Completeness::Whole,
+            ingest::Completeness::TouchedOnly => Completeness::TouchedOnly,
+        };
+        let mut world = Self::with_capacity(completeness, accounts.len());
+        for (address, account) in accounts {
+            let PrestateAccount { nonce, balance, code, storage } = account;
+            world.insert(address, balance, nonce, code, storage);
+        }
+        for (number, hash) in block_hashes {
+            world.insert_block_hash(number, hash);
+        }
+        world
     }
 
     /// How much of the state is held.
@@ -119,6 +138,23 @@ impl World {
             })
             .collect();
         ChangeSet { accounts, codes: B256Map::default() }
+    }
+
+    /// The first difference between this state and `expected`, by address: what is expected, and
+    /// what is found here.
+    pub fn first_difference(&self, expected: &Self) -> Option<(String, String)> {
+        let mut addresses: Vec<&Address> = self.accounts.keys().chain(expected.accounts.keys()).collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        addresses.into_iter().find_map(|address| {
+            let (ours, theirs) = (self.accounts.get(address), expected.accounts.get(address));
+            if ours != theirs {
+                return Some((format!("{address}: {theirs:?}"), format!("{address}: {ours:?}")));
+            }
+            let (ours, theirs) = (self.storage.get(address), expected.storage.get(address));
+            (ours != theirs)
+                .then(|| (format!("{address}: storage {theirs:?}"), format!("{address}: storage {ours:?}")))
+        })
     }
 
     /// Applies what a block changed.

@@ -81,6 +81,13 @@ impl<K: DeviceKernel> Lane<K> {
         counter.fetch_add(items as u64, Ordering::Relaxed);
     }
 
+    /// Items that were counted as the device's, and that it gave up.
+    pub(super) fn move_to_cpu(&self, items: usize) {
+        self.gpu.fetch_sub(items as u64, Ordering::Relaxed);
+        self.count(&self.cpu, items);
+        self.count(&self.redone, items);
+    }
+
     pub(super) fn crossover(&self) -> (&'static str, Option<usize>) {
         let serves = self.kernel.is_some() && self.crossover < usize::MAX;
         (K::NAME, serves.then_some(self.crossover))

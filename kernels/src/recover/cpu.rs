@@ -50,7 +50,7 @@ pub fn recover_on(backend: Backend, batch: &Batch<'_>) -> Vec<Verdict> {
     // Elsewhere there is but one.
     let _ = backend;
     let indices = (0..batch.len()).into_par_iter().with_min_len(TASK_LEN_MIN);
-    indices.map(|index| recover_one(&batch.hash(index), &batch.signatures[index])).collect()
+    indices.map(|index| batch.recover_one(index)).collect()
 }
 
 /// Recovers one signature of a message hash.
@@ -130,8 +130,19 @@ fn signer(key: &PublicKey) -> Signer {
 }
 
 impl Batch<'_> {
+    /// Recovers the item of an index, on the CPU.
+    ///
+    /// # Errors
+    /// Its [`Rejection`].
+    ///
+    /// # Panics
+    /// If there is no such item.
+    pub fn recover_one(&self, index: usize) -> Verdict {
+        recover_one(&self.hash(index), &self.signatures[index])
+    }
+
     /// The hash that was signed; worked out here and now if the message is a payload.
-    pub(super) fn hash(&self, index: usize) -> Word {
+    fn hash(&self, index: usize) -> Word {
         match &self.messages {
             Messages::Hashes(hashes) => hashes[index],
             Messages::Payloads(payloads) => keccak256_one(payloads.get(index)),

@@ -15,6 +15,9 @@
 //! - All inputs are public, so nothing here is constant-time, and no signing key ever comes near it.
 
 mod cpu;
+mod curve;
+mod gpu;
+mod limbs;
 pub mod policy;
 #[cfg(test)]
 mod tests;
@@ -24,6 +27,7 @@ mod wide;
 use crate::keccak::Payloads;
 
 pub use cpu::{recover, recover_on, recover_one};
+pub use gpu::{Answer, RecoverKernel, Trial};
 
 /// 32 bytes, big-endian: a number, or a hash to be read as one.
 pub type Word = [u8; 32];
@@ -155,3 +159,12 @@ impl<'a> Batch<'a> {
         Self { messages: self.messages.slice(range.clone()), signatures: &self.signatures[range] }
     }
 }
+
+/// Bits of a digit of the halves of u2: digits are odd, ±1 to ±31.
+const HALF_WINDOW_BITS: u32 = 5;
+
+/// Digits of a half.
+const HALF_DIGITS: u32 = 26;
+
+/// Digits that share a word.
+const HALF_DIGITS_PER_WORD: u32 = 6;

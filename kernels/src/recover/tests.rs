@@ -1,5 +1,9 @@
 //! Every way of recovering against an oracle that shares no code with any: the textbook formula over k256.
 
+mod accelerator;
+mod device;
+mod wycheproof;
+
 use k256::elliptic_curve::bigint::U256;
 use k256::elliptic_curve::ops::Reduce;
 use k256::elliptic_curve::point::DecompressPoint as _;

@@ -18,7 +18,7 @@ use super::{
 /// Events in a block: the lanes of a workgroup.
 pub const BLOCK: usize = 256;
 
-/// No failure, in the encoding of [`Event::failure`].
+/// No failure, in the encoding that [`decode_failure`] undoes.
 pub const NO_FAILURE: u32 = u32::MAX;
 
 /// Transfers that [`I160`] and the failure key have room for.
@@ -71,7 +71,7 @@ const fn failure_key(transfer: usize, reason: Reason) -> u32 {
     8 * transfer as u32 + reason as u32
 }
 
-/// The opposite of [`failure_key`].
+/// The failure that a key stands for, if it stands for any.
 #[must_use]
 pub fn decode_failure(key: u32) -> Option<Failure> {
     let reason = *Reason::ALL.get(key as usize % 8)?;

@@ -10,17 +10,17 @@
 //! does not come into being (EIP-161), before it does; where an empty account exists already, which
 //! touching would remove with its storage, the lane stands back.
 
-mod intern;
 mod rules;
+#[cfg(test)]
+mod tests;
 
 pub use rules::TransferRules;
 
 use crate::{
     block::SignedTx,
-    state::{Account, BlockState, StateRead},
+    state::{Account, AccountEntry, BlockState, StateRead},
 };
 use alloy_primitives::{Address, U256};
-use intern::Interner;
 use outrider_kernels::transfer::{self as kernel, Reason, Settled, Terms, Transfer, serial};
 use rayon::prelude::*;
 
@@ -61,9 +61,10 @@ pub struct TransferRun {
 /// far runs go there.
 #[derive(Clone, Debug)]
 pub struct TransferLane {
-    interner: Interner,
+    is_parallel: bool,
     transfers: Vec<Transfer>,
     parties: Vec<Parties>,
+    ids: BatchIds,
     accounts: Vec<kernel::Account>,
     starts: Vec<Start>,
     /// Transactions to take at once.
@@ -80,26 +81,60 @@ struct Parties {
     hashes: [u64; 2],
 }
 
-impl Default for TransferLane {
-    fn default() -> Self {
+/// Ids of the accounts of a batch, from 0 on in order of first sight, beside their ids in the block.
+#[derive(Clone, Debug, Default)]
+struct BatchIds {
+    /// For each id in the block the batch that saw it last, and its id there.
+    seen: Vec<(u32, u32)>,
+    /// For each id in the batch its id in the block.
+    in_block: Vec<u32>,
+    batch: u32,
+}
+
+impl BatchIds {
+    fn begin(&mut self) {
+        self.in_block.clear();
+        self.batch += 1;
+    }
+
+    /// The id in this batch of an account with an id in the block.
+    fn of(&mut self, in_block: u32) -> u32 {
+        let at = in_block as usize;
+        if at >= self.seen.len() {
+            self.seen.resize((at + 1).next_power_of_two(), (0, 0));
+        }
+        if self.seen[at].0 != self.batch {
+            #[allow(clippy::cast_possible_truncation, reason = "no more than there are ids in the block")]
+            let id = self.in_block.len() as u32;
+            self.in_block.push(in_block);
+            self.seen[at] = (self.batch, id);
+        }
+        self.seen[at].1
+    }
+}
+
+impl TransferLane {
+    /// A lane for one block. With `is_parallel` it works on the threads of rayon's pool where that pays;
+    /// its caller must then hold no lock on the state that another task of the pool waits for.
+    #[must_use]
+    pub fn new(is_parallel: bool) -> Self {
         Self {
-            interner: Interner::default(),
+            is_parallel,
             transfers: Vec::new(),
             parties: Vec::new(),
+            ids: BatchIds::default(),
             accounts: Vec::new(),
             starts: Vec::new(),
             window: BATCH_LEN_MAX,
             failures: 0,
         }
     }
-}
 
-impl TransferLane {
     /// Executes the transactions of a run in order, as far as they go, and writes what they change to
     /// `state`. `gas_used_before` is the gas used by the block's earlier transactions.
     ///
     /// `engine` executes a batch as the transfer kernel's contract says, like [`serial::run`] or an
-    /// accelerator's way. After [`RESCANS_MAX`] failures the serial table takes its place, so that
+    /// accelerator's way. After two rescans behind failures the serial table takes its place, so that
     /// many bad transactions never cost as many scans.
     pub fn run(
         &mut self,
@@ -147,12 +182,13 @@ impl TransferLane {
     fn prepare(
         &mut self,
         rules: &TransferRules,
-        state: &BlockState<'_>,
+        state: &mut BlockState<'_>,
         transactions: &[SignedTx],
         senders: &[Address],
     ) -> u32 {
-        self.read_forms(rules, transactions, senders);
-        let beneficiary = self.intern(rules.beneficiary());
+        self.read_forms(rules, state, transactions, senders);
+        let beneficiary = self.number(rules.beneficiary(), state);
+        state.load_accounts(self.is_parallel);
         self.read_accounts(rules, state);
         let plain = if self.starts[beneficiary as usize].has(Start::MAY_BE_CREDITED) {
             self.transfers.iter().position(|transfer| {
@@ -167,55 +203,63 @@ impl TransferLane {
     }
 
     /// Takes the transactions up to the first that is no plain transfer by its form.
-    fn read_forms(&mut self, rules: &TransferRules, transactions: &[SignedTx], senders: &[Address]) {
-        let len = transactions.len();
-        self.transfers.resize(len, Transfer::default());
-        self.parties.resize(len, Parties::default());
-        let interner = &self.interner;
-        let read = |((transfer, parties), (tx, sender)): RowAndTransaction<'_>| {
-            let Some((form, recipient)) = rules.transfer(tx) else { return false };
-            *transfer = form;
-            let hashes = [interner.hash(sender), interner.hash(&recipient)];
-            *parties = Parties { sender: *sender, recipient, hashes };
-            true
+    fn read_forms(
+        &mut self,
+        rules: &TransferRules,
+        state: &BlockState<'_>,
+        transactions: &[SignedTx],
+        senders: &[Address],
+    ) {
+        let accounts = state.accounts();
+        let read = |(tx, sender): (&SignedTx, &Address)| {
+            let (transfer, recipient) = rules.transfer(tx)?;
+            let hashes = [accounts.hash(sender), accounts.hash(&recipient)];
+            Some((transfer, Parties { sender: *sender, recipient, hashes }))
         };
-        let plain = if len < PARALLEL_LEN_MIN {
-            let rows = self.transfers.iter_mut().zip(&mut self.parties);
-            rows.zip(transactions.iter().zip(senders)).position(|row| !read(row))
+        let plain = if transactions.len() < PARALLEL_LEN_MIN || !self.is_parallel {
+            self.transfers.clear();
+            self.parties.clear();
+            for (transfer, parties) in transactions.iter().zip(senders).map_while(read) {
+                self.transfers.push(transfer);
+                self.parties.push(parties);
+            }
+            self.transfers.len()
         } else {
-            let rows = self.transfers.par_iter_mut().zip(&mut self.parties);
-            rows.zip(transactions.par_iter().zip(senders))
-                .with_min_len(PARALLEL_LEN_MIN / 2)
-                .position_first(|row| !read(row))
+            // No transfer has a gas limit of zero, so the default says that there is none.
+            let rows = transactions.par_iter().zip(senders).with_min_len(PARALLEL_LEN_MIN / 2);
+            rows.map(|row| read(row).unwrap_or_default())
+                .unzip_into_vecs(&mut self.transfers, &mut self.parties);
+            let first = self.transfers.iter().position(|transfer| transfer.gas_limit == 0);
+            first.unwrap_or(transactions.len())
         };
-        self.transfers.truncate(plain.unwrap_or(len));
+        self.transfers.truncate(plain);
     }
 
     /// Deals out ids to the parties in order of transactions, and then to the fee recipient, whose id is
     /// returned.
-    fn intern(&mut self, beneficiary: Address) -> u32 {
-        self.interner.reset(2 * self.transfers.len() + 1);
+    fn number(&mut self, beneficiary: Address, state: &mut BlockState<'_>) -> u32 {
+        let accounts = state.accounts_mut();
+        accounts.reserve(2 * self.transfers.len() + 1);
+        self.ids.begin();
         for (transfer, parties) in self.transfers.iter_mut().zip(&self.parties) {
-            transfer.sender = self.interner.intern(&parties.sender, parties.hashes[0]);
-            transfer.recipient = self.interner.intern(&parties.recipient, parties.hashes[1]);
+            transfer.sender = self.ids.of(accounts.number(&parties.sender, parties.hashes[0]));
+            transfer.recipient = self.ids.of(accounts.number(&parties.recipient, parties.hashes[1]));
         }
-        let hash = self.interner.hash(&beneficiary);
-        self.interner.intern(&beneficiary, hash)
+        let hash = accounts.hash(&beneficiary);
+        self.ids.of(accounts.number(&beneficiary, hash))
     }
 
-    /// Looks every account up.
+    /// Makes the kernel's rows of the accounts of the batch.
     fn read_accounts(&mut self, rules: &TransferRules, state: &BlockState<'_>) {
-        let addresses = self.interner.addresses();
-        self.accounts.resize(addresses.len(), kernel::Account::default());
-        self.starts.resize(addresses.len(), Start::default());
-        let read = |((account, start), address): ((&mut kernel::Account, &mut Start), &Address)| {
-            (*account, *start) = Start::read(rules, state, address);
-        };
-        if addresses.len() < PARALLEL_LEN_MIN {
-            self.accounts.iter_mut().zip(&mut self.starts).zip(addresses).for_each(read);
-        } else {
-            let rows = self.accounts.par_iter_mut().zip(&mut self.starts);
-            rows.zip(addresses).with_min_len(PARALLEL_LEN_MIN / 2).for_each(read);
+        self.accounts.clear();
+        self.accounts.reserve(self.ids.in_block.len());
+        self.starts.clear();
+        for &id in &self.ids.in_block {
+            let entry = state.accounts().entry(id);
+            let account = entry.now.unwrap_or_default();
+            let row = kernel::Account { balance: account.balance.into_limbs(), nonce: account.nonce };
+            self.accounts.push(row);
+            self.starts.push(Start::of(rules, state, entry));
         }
     }
 
@@ -224,26 +268,18 @@ impl TransferLane {
         // Ids were dealt out in order, so those of the first transfers are the first ids.
         let ids = self.transfers[..done].iter().map(|transfer| transfer.sender.max(transfer.recipient));
         let Some(last) = ids.max() else { return };
-        state.reserve(last as usize + 2);
         let apart = (beneficiary > last).then_some(beneficiary);
         for id in (0..=last).chain(apart) {
-            let id = id as usize;
-            let (address, kernel::Account { balance, nonce }) =
-                (self.interner.addresses()[id], self.accounts[id]);
-            let mut account = Account { balance: U256::from_limbs(balance), nonce, ..Account::default() };
-            if self.starts[id].has(Start::HAS_CODE) {
-                // Was read a moment ago.
-                account.code_hash = state.account(&address).ok().flatten().unwrap_or_default().code_hash;
-            }
+            let kernel::Account { balance, nonce } = self.accounts[id as usize];
+            let entry = state.accounts_mut().entry_mut(self.ids.in_block[id as usize]);
+            let code_hash = entry.now.unwrap_or_default().code_hash;
+            let account = Account { balance: U256::from_limbs(balance), nonce, code_hash };
             if !account.is_empty() || !rules.clears_empty_accounts() {
-                state.set_account(address, Some(account));
+                entry.set(Some(account));
             }
         }
     }
 }
-
-/// A row to be filled, and what from.
-type RowAndTransaction<'a> = ((&'a mut Transfer, &'a mut Parties), (&'a SignedTx, &'a Address));
 
 /// What an account was before the batch: a set of flags.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -256,28 +292,23 @@ impl Start {
     const MAY_RECEIVE: u8 = 2;
     /// It may be credited with a fee.
     const MAY_BE_CREDITED: u8 = 4;
-    /// It has code.
-    const HAS_CODE: u8 = 8;
 
     const fn has(self, flag: u8) -> bool {
         self.0 & flag != 0
     }
 
-    fn read(rules: &TransferRules, state: &BlockState<'_>, address: &Address) -> (kernel::Account, Self) {
+    fn of(rules: &TransferRules, state: &BlockState<'_>, entry: &AccountEntry) -> Self {
         let all = Self(Self::MAY_SEND | Self::MAY_RECEIVE | Self::MAY_BE_CREDITED);
-        let Ok(found) = state.account(address) else { return (kernel::Account::default(), Self(0)) };
-        let Some(account) = found else { return (kernel::Account::default(), all) };
-        let row = kernel::Account { balance: account.balance.into_limbs(), nonce: account.nonce };
+        let Some(account) = entry.now else { return if entry.is_unknown { Self(0) } else { all } };
         if account.has_code() {
             let delegated = rules.allows_delegation()
                 && state.code(&account.code_hash).is_ok_and(|code| code.is_eip7702());
-            let may_send = if delegated { Self::MAY_SEND } else { 0 };
-            return (row, Self(may_send | Self::MAY_BE_CREDITED | Self::HAS_CODE));
+            return Self(Self::MAY_BE_CREDITED | if delegated { Self::MAY_SEND } else { 0 });
         }
         if account.is_empty() && rules.clears_empty_accounts() {
             // Touching would remove it, and its storage, if only until it is credited.
-            return (row, Self(0));
+            return Self(0);
         }
-        (row, all)
+        all
     }
 }

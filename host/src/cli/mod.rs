@@ -1,0 +1,178 @@
+//! Commands, their arguments and exit codes.
+//!
+//! Exit codes are part of the interface: 0 all matched, 1 a mismatch or a failed self-test, 2 bad
+//! input or bad arguments, 3 no such device.
+
+mod devices;
+mod generate;
+mod recover;
+mod run;
+mod selftest;
+
+use clap::{Args, Parser, Subcommand};
+use outrider_kernels::{
+    accelerator,
+    gpu::{DeviceChoice, DeviceOptions, FaultPlan, NoSuchAdapter},
+};
+use std::{
+    fmt::Display,
+    io::{self, ErrorKind, Write},
+    process::ExitCode,
+};
+
+/// Everything matched.
+pub(crate) const EXIT_MATCH: u8 = 0;
+/// A mismatch, or a kernel that failed its self-test.
+pub(crate) const EXIT_MISMATCH: u8 = 1;
+/// Bad input or bad arguments.
+pub(crate) const EXIT_BAD_INPUT: u8 = 2;
+/// No device answers to the name that was asked for.
+pub(crate) const EXIT_NO_DEVICE: u8 = 3;
+
+const EXAMPLES: &str = "\
+Examples:
+  outrider run fixtures/chains/mixed              execute a chain and check every root
+  outrider run --device cpu --json BLOCK_FOLDER   one block, machine-readable
+  outrider run --check --lanes all TESTS/         lanes against sequential revm
+  outrider recover transactions.txt               hashes and senders of raw transactions
+  outrider generate hot --txs 50000 --out /tmp/hot
+  outrider devices                                what there is to compute on
+
+Exit codes: 0 all matched, 1 a mismatch, 2 bad input or arguments, 3 no such device.
+Log messages go to standard error; OUTRIDER_LOG=debug shows more of them.";
+
+/// A GPU-accelerated transaction execution coprocessor for Ethereum-compatible validators.
+#[derive(Debug, Parser)]
+#[command(name = "outrider", version, about, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Execute blocks and check them against their headers
+    Run(run::RunArgs),
+    /// Recover hash and sender of raw signed transactions
+    Recover(recover::RecoverArgs),
+    /// Generate a chain of signed transactions with all header roots
+    Generate(generate::GenerateArgs),
+    /// List adapters, their drivers and features, and which kernels work on them
+    Devices(devices::DevicesArgs),
+    /// Run the known-answer tests of every kernel on every adapter
+    Selftest(selftest::SelftestArgs),
+}
+
+/// Where to compute, shared by the commands that do.
+#[derive(Debug, Args)]
+pub(crate) struct DeviceArgs {
+    /// auto (what pays by measurement), cpu, gpu (any adapter), or part of an adapter's name
+    #[arg(long, default_value = "auto", value_name = "auto|cpu|gpu|NAME")]
+    device: String,
+}
+
+impl DeviceArgs {
+    pub(crate) fn choice(&self) -> DeviceChoice {
+        let Ok(choice) = self.device.parse();
+        choice
+    }
+}
+
+/// A command that cannot go on: what to say, and the exit code.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: u8,
+    message: String,
+}
+
+impl Failure {
+    /// No such device.
+    pub(crate) fn no_device(message: impl Display) -> Self {
+        Self { code: EXIT_NO_DEVICE, message: message.to_string() }
+    }
+
+    /// Bad input or bad arguments.
+    pub(crate) fn bad_input(message: impl Display) -> Self {
+        Self { code: EXIT_BAD_INPUT, message: message.to_string() }
+    }
+}
+
+impl From<NoSuchAdapter> for Failure {
+    fn from(error: NoSuchAdapter) -> Self {
+        Self::no_device(error)
+    }
+}
+
+/// How devices are opened. `OUTRIDER_FAULT` plays a fault (`lost`, `hang`, `oom`, `selftest`, `wrong`),
+/// for tests of what happens then.
+pub(crate) fn device_options() -> Result<DeviceOptions, Failure> {
+    let fault = match std::env::var("OUTRIDER_FAULT") {
+        Ok(fault) => Some(fault.parse::<FaultPlan>().map_err(Failure::bad_input)?),
+        Err(_) => None,
+    };
+    Ok(DeviceOptions { fault, ..DeviceOptions::default() })
+}
+
+/// How the accelerator is opened.
+pub(crate) fn accelerator_options() -> Result<accelerator::Options, Failure> {
+    Ok(accelerator::Options { device: device_options()?, ..accelerator::Options::default() })
+}
+
+/// Parses the command line, runs the command, and turns its outcome into an exit code.
+pub(crate) fn main() -> ExitCode {
+    log_to_stderr();
+    let outcome = match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Recover(args) => recover::run(&args),
+        Command::Generate(args) => generate::run(&args),
+        Command::Devices(args) => devices::run(&args),
+        Command::Selftest(args) => selftest::run(&args),
+    };
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            complain(failure.message);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+/// Writes a line to standard error. Nobody may be reading there, which is no reason to stop.
+pub(crate) fn complain(line: impl Display) {
+    let _ = writeln!(io::stderr(), "outrider: {line}");
+}
+
+/// The outcome of writing to standard output: a reader that has gone away (`| head`) ends the
+/// program quietly.
+pub(crate) fn written(result: io::Result<()>) -> Result<(), Failure> {
+    match result {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(i32::from(EXIT_MATCH)),
+        Err(error) => Err(Failure::bad_input(format_args!("standard output: {error}"))),
+    }
+}
+
+/// Sends log messages of level `OUTRIDER_LOG` (default `warn`) and above to standard error.
+fn log_to_stderr() {
+    let level = std::env::var("OUTRIDER_LOG").ok().and_then(|level| level.parse().ok());
+    log::set_max_level(level.unwrap_or(log::LevelFilter::Warn));
+    // Fails only if a logger is set already, and none is.
+    let _ = log::set_logger(&StderrLog);
+}
+
+struct StderrLog;
+
+impl log::Log for StderrLog {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        // wgpu's and naga's own chatter is for those who ask for everything.
+        metadata.target().starts_with("outrider") || log::max_level() >= log::LevelFilter::Debug
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            complain(format_args!("{}: {}", record.level().as_str().to_lowercase(), record.args()));
+        }
+    }
+
+    fn flush(&self) {}
+}

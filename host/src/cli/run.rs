@@ -1,0 +1,272 @@
+//! `outrider run`.
+
+use super::{DeviceArgs, EXIT_BAD_INPUT, EXIT_MATCH, EXIT_MISMATCH, Failure, complain, written};
+use clap::{Args, ValueEnum};
+use outrider::run::{
+    self, Event, LaneSet, Options, RunError,
+    report::{BlockReport, StageSeconds, Total},
+};
+use outrider_kernels::accelerator::Accelerator;
+use std::{
+    io::{self, IsTerminal, Write},
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+const EXAMPLES: &str = "\
+What PATH may be, by looking:
+  a block folder       block.json[.gz], prestate.json[.gz], optional block_hashes.json
+  a chain folder       genesis.json[.gz] and chain.rlp[.gz], as `geth export` writes it
+  a test file          an execution-spec blockchain test, .json[.gz]
+  a folder             of block folders or of test files
+
+Examples:
+  outrider run fixtures/chains/mixed
+  outrider run --device gpu --check fixtures/chains/hot
+  outrider run --lanes evm --threads 1 --json BLOCK_FOLDER | jq .match";
+
+/// Arguments of `outrider run`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct RunArgs {
+    /// Blocks to run
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// all = each transaction by the lane that fits it; evm = everything through sequential revm
+    #[arg(long, value_enum, default_value_t = Lanes::All)]
+    lanes: Lanes,
+    /// Run sequential revm as well and compare complete post-state, receipts and logs
+    #[arg(long)]
+    check: bool,
+    /// Threads [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Print one JSON object a line instead of the table
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Lanes {
+    All,
+    Evm,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &RunArgs) -> Result<u8, Failure> {
+    let startup = Instant::now();
+    let threads = args.threads.map_or(0, usize::from);
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(Failure::bad_input)?;
+    let accelerator = Accelerator::open(&args.device.choice(), &super::accelerator_options()?)?;
+    let startup = startup.elapsed();
+    let options = Options {
+        lanes: match args.lanes {
+            Lanes::All => LaneSet::All,
+            Lanes::Evm => LaneSet::Evm,
+        },
+        check: args.check,
+    };
+    let mut printer = Printer::new(args.json);
+    let mut total = Total::default();
+    let mut has_mismatch = false;
+    let (mut ran, mut load) = (Duration::ZERO, Duration::ZERO);
+    for path in &args.paths {
+        let times = run::run_path(path, &accelerator, &options, &mut |event| {
+            match &event {
+                Event::Block(report) => {
+                    total.add(report);
+                    has_mismatch |= !report.matched && !report.is_malformed && report.needs.is_none();
+                }
+                Event::Unreadable(_) => total.unreadable += 1,
+                Event::Loading(_) => {}
+            }
+            printer.event(&event)
+        });
+        let times = match times {
+            Err(RunError::Output(error)) => return written(Err(error)).map(|()| EXIT_MATCH),
+            times => times?,
+        };
+        ran += times.run;
+        load += times.load;
+    }
+    total.finish(ran, startup, load);
+    printer.total(&total)?;
+    Ok(if has_mismatch {
+        EXIT_MISMATCH
+    } else if total.matched < total.blocks || total.unreadable > 0 {
+        EXIT_BAD_INPUT
+    } else {
+        EXIT_MATCH
+    })
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        Self::bad_input(error)
+    }
+}
+
+/// What is wrong with a block that cannot be executed to its end, in one line.
+fn fault_line(report: &BlockReport) -> Option<String> {
+    if report.matched {
+        return None;
+    }
+    let path = report.path.display();
+    let number = report.number.map_or_else(
+        || format!("block {} in order: ", report.position),
+        |number| format!("block {number}: "),
+    );
+    if let Some(key) = &report.needs {
+        return Some(format!("{path}: {number}state is needed that was not supplied: {key}"));
+    }
+    let reason = report.reason.as_ref().filter(|_| report.is_malformed)?;
+    Some(format!("{path}: {number}{reason}"))
+}
+
+/// Prints blocks as they come.
+struct Printer {
+    json: bool,
+    progress: bool,
+    rows: usize,
+    stages: StageSeconds,
+    out: io::BufWriter<io::Stdout>,
+}
+
+const HEADING: &str = "     block fork                txs  transf   evm  redo         gas checks   ingest  recover     plan  execute  reconc.     root        tx/s  ";
+
+impl Printer {
+    fn new(json: bool) -> Self {
+        let progress = !json && io::stderr().is_terminal();
+        Self {
+            json,
+            progress,
+            rows: 0,
+            stages: StageSeconds::default(),
+            out: io::BufWriter::new(io::stdout()),
+        }
+    }
+
+    fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
+        match event {
+            Event::Loading(path) if self.progress => {
+                write!(io::stderr(), "\r\x1b[Kloading {}", path.display()).or(Ok(()))
+            }
+            Event::Loading(_) => Ok(()),
+            Event::Unreadable(error) => {
+                eprintln!("{}outrider: {error}", if self.progress { "\r\x1b[K" } else { "" });
+                Ok(())
+            }
+            Event::Block(report) => {
+                if self.progress {
+                    let _ = write!(io::stderr(), "\r\x1b[K");
+                }
+                if let Some(fault) = fault_line(report) {
+                    complain(fault);
+                }
+                self.stages += report.seconds;
+                if self.json { self.json_line(report) } else { self.row(report) }
+            }
+        }
+    }
+
+    fn json_line(&mut self, value: &impl serde::Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.out, value)?;
+        self.out.write_all(b"\n")?;
+        self.out.flush()
+    }
+
+    fn row(&mut self, report: &BlockReport) -> io::Result<()> {
+        if self.rows == 0 {
+            writeln!(self.out, "device {}; times in milliseconds", report.device)?;
+            writeln!(self.out, "{HEADING}")?;
+        }
+        self.rows += 1;
+        let number = report.number.map_or_else(|| "?".to_owned(), |number| number.to_string());
+        let share = |count: usize| match report.transactions {
+            0 => "-".to_owned(),
+            all => format!("{}%", (count * 100 + all / 2) / all),
+        };
+        let seconds = report.seconds;
+        let ms = |seconds: f64| format!("{:8.2}", seconds * 1e3);
+        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+        let rate = report.transactions as f64 / seconds.sum().max(1e-9);
+        let verdict = match (&report.exception, report.matched) {
+            (None, true) => String::new(),
+            (Some(exception), true) => format!("invalid as expected: {exception}"),
+            (_, false) => match &report.needs {
+                Some(key) => format!("NEEDS {key}"),
+                None if report.is_malformed => "INVALID".to_owned(),
+                None => "MISMATCH".to_owned(),
+            },
+        };
+        writeln!(
+            self.out,
+            "{number:>10} {:<18} {:>5} {:>7} {:>5} {:>5} {:>11} {:>4}/{:<1} {} {} {} {} {} {} {rate:>11.0}  {verdict}",
+            report.fork.as_deref().unwrap_or("?"),
+            report.transactions,
+            share(report.lanes.transfer),
+            share(report.lanes.evm),
+            report.reexecuted,
+            report.gas_used,
+            report.checks.passed(),
+            report.checks.made(),
+            ms(seconds.ingest),
+            ms(seconds.recover),
+            ms(seconds.plan),
+            ms(seconds.execute),
+            ms(seconds.reconcile),
+            ms(seconds.root),
+        )?;
+        if !report.matched && report.needs.is_none() && !report.is_malformed {
+            let case = report.case.as_deref().map(|case| format!(" {case}")).unwrap_or_default();
+            writeln!(self.out, "           in {}{case}", report.path.display())?;
+            for mismatch in &report.mismatches {
+                writeln!(
+                    self.out,
+                    "           {}: expected {}, found {}",
+                    mismatch.field, mismatch.expected, mismatch.found
+                )?;
+            }
+        }
+        if report.cuts_chain {
+            writeln!(self.out, "           the rest of the chain stands on this block and is not run")?;
+        }
+        self.out.flush()
+    }
+
+    fn total(&mut self, total: &Total) -> Result<(), Failure> {
+        let result = if self.json {
+            #[derive(serde::Serialize)]
+            struct Line<'a> {
+                total: &'a Total,
+            }
+            self.json_line(&Line { total })
+        } else {
+            let stages = self.stages;
+            writeln!(
+                self.out,
+                "{} of {} blocks matched, {} transactions in {:.3} s: {:.0} transactions a second\n\
+                 stages in seconds, summed over blocks (stages of neighbouring blocks overlap): \
+                 ingest {:.3}, recover {:.3}, plan {:.3}, execute {:.3}, reconcile {:.3}, root {:.3}; \
+                 before that start {:.3}, load {:.3}",
+                total.matched,
+                total.blocks,
+                total.transactions,
+                total.seconds,
+                total.transactions_per_second,
+                stages.ingest,
+                stages.recover,
+                stages.plan,
+                stages.execute,
+                stages.reconcile,
+                stages.root,
+                total.startup_seconds,
+                total.load_seconds,
+            )
+            .and_then(|()| self.out.flush())
+        };
+        written(result)
+    }
+}

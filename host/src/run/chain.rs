@@ -1,0 +1,225 @@
+//! The chain a case builds up: the state at its head, and what leads there.
+
+use crate::{
+    ingest::{GenesisHeader, Ommers, Prestate},
+    rules::Ancestry,
+    spec::ChainSpec,
+    state::{ChangeSet, Completeness, StateTrie, World},
+};
+use alloy_consensus::{Header, Sealed};
+use alloy_primitives::{B256, U256, map::B256Map};
+use std::collections::VecDeque;
+
+/// The blocks accepted so far and the state after the last of them.
+#[derive(Debug)]
+pub struct Chain {
+    /// The rules.
+    pub spec: ChainSpec,
+    world: World,
+    /// The trie of the state, where the whole state is known.
+    trie: Option<StateTrie>,
+    /// Headers and ommers of accepted blocks and of the genesis block, by hash.
+    headers: B256Map<(Header, Ommers)>,
+    head: Option<B256>,
+    /// Of the chain up to the head; only needed until the merge, and chains that merge by it have no
+    /// siblings.
+    total_difficulty: U256,
+    /// Strides over the last accepted blocks, so that siblings can be tried.
+    strides: B256Map<Stride>,
+    /// Their hashes in order of acceptance.
+    stride_order: VecDeque<B256>,
+    stride_accounts: usize,
+}
+
+/// How to step over one accepted block, forth and back.
+#[derive(Debug)]
+struct Stride {
+    changes: ChangeSet,
+    undo: ChangeSet,
+}
+
+/// Strides are dropped, oldest first, once they hold more changed accounts than this: about 300 MB.
+const STRIDE_ACCOUNTS_MAX: usize = 1 << 20;
+
+impl Chain {
+    /// The chain of a case before its first block; `genesis` is absent for single blocks.
+    ///
+    /// # Errors
+    /// In words, if the genesis state is not the one that the genesis header names.
+    pub fn load(spec: ChainSpec, genesis: Option<GenesisHeader>, prestate: Prestate) -> Result<Self, String> {
+        let mut world = World::from_prestate(prestate);
+        let trie = (world.completeness() == Completeness::Whole).then(|| StateTrie::new(&world));
+        let genesis = genesis.map(|header| seal(header, trie.as_ref())).transpose()?;
+        let mut headers = B256Map::default();
+        let head = genesis.as_ref().map(Sealed::hash);
+        let mut total_difficulty = U256::ZERO;
+        if let Some(genesis) = genesis {
+            let (header, hash) = genesis.into_parts();
+            total_difficulty = header.difficulty;
+            world.insert_block_hash(header.number, hash);
+            headers.insert(hash, (header, Ommers::Headers(Vec::new())));
+        }
+        Ok(Self {
+            total_difficulty,
+            spec,
+            world,
+            trie,
+            headers,
+            head,
+            strides: B256Map::default(),
+            stride_order: VecDeque::new(),
+            stride_accounts: 0,
+        })
+    }
+
+    /// Where the chain merges at a total difficulty, the first block behind it decides the number
+    /// of the merge (EIP-3675).
+    pub fn resolve_merge(&mut self, header: &Header) {
+        let Some(terminal) = self.spec.unresolved_merge() else { return };
+        if self.head == Some(header.parent_hash) && self.total_difficulty >= terminal {
+            self.spec.set_merge_block(header.number);
+        }
+    }
+
+    /// The state after the head.
+    pub const fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// The trie of that state, where the whole state is known.
+    pub const fn trie(&self) -> Option<&StateTrie> {
+        self.trie.as_ref()
+    }
+
+    /// Hash of the last accepted block.
+    pub const fn head(&self) -> Option<B256> {
+        self.head
+    }
+
+    /// The header of an accepted block.
+    pub fn header(&self, hash: &B256) -> Option<&Header> {
+        self.headers.get(hash).map(|(header, _)| header)
+    }
+
+    /// Whether any header is known that a block could have as its parent.
+    pub fn has_genesis(&self) -> bool {
+        !self.headers.is_empty()
+    }
+
+    /// Takes the hash of a single block's parent from its header, for `BLOCKHASH`.
+    pub fn note_parent(&mut self, header: &Header) {
+        if let Some(number) = header.number.checked_sub(1) {
+            self.world.insert_block_hash(number, header.parent_hash);
+        }
+    }
+
+    /// Makes the state after the block `parent` current, so that a block can be put on it; false if
+    /// that state cannot be had (unknown, or too far back).
+    pub fn rewind_to(&mut self, parent: B256) -> bool {
+        let Some(head) = self.head else { return false };
+        if head == parent {
+            return true;
+        }
+        // Both branches down to where they meet.
+        let (mut back, mut forth) = (Vec::new(), Vec::new());
+        let (mut ours, mut theirs) = (head, parent);
+        while ours != theirs {
+            let (Some(a), Some(b)) = (self.header(&ours), self.header(&theirs)) else { return false };
+            let step_ours = a.number >= b.number;
+            let (hash, path, next) = if step_ours {
+                (&mut ours, &mut back, a.parent_hash)
+            } else {
+                (&mut theirs, &mut forth, b.parent_hash)
+            };
+            if !self.strides.contains_key(hash) {
+                return false;
+            }
+            path.push(*hash);
+            *hash = next;
+        }
+        for hash in back {
+            Self::step(&mut self.world, &mut self.trie, &self.strides[&hash].undo);
+        }
+        for hash in forth.into_iter().rev() {
+            Self::step(&mut self.world, &mut self.trie, &self.strides[&hash].changes);
+            self.world.insert_block_hash(self.headers[&hash].0.number, hash);
+        }
+        self.head = Some(parent);
+        true
+    }
+
+    fn step(world: &mut World, trie: &mut Option<StateTrie>, changes: &ChangeSet) {
+        world.apply(changes);
+        if let Some(trie) = trie {
+            trie.update(world, changes);
+        }
+    }
+
+    /// Tries a block on the head: applies `changes` and computes the state root (`None` where the
+    /// state is not whole). It is then [accepted](Self::accept) or [rejected](Self::reject).
+    pub fn try_changes(&mut self, changes: ChangeSet) -> (Option<B256>, Tried) {
+        let undo = self.world.undo(&changes);
+        Self::step(&mut self.world, &mut self.trie, &changes);
+        (self.trie.as_ref().map(StateTrie::root), Tried(Stride { changes, undo }))
+    }
+
+    /// Keeps the tried block.
+    pub fn accept(&mut self, tried: Tried, hash: B256, header: Header, ommers: Ommers) {
+        self.world.insert_block_hash(header.number, hash);
+        self.total_difficulty = self.total_difficulty.saturating_add(header.difficulty);
+        self.headers.insert(hash, (header, ommers));
+        self.head = Some(hash);
+        self.stride_accounts += tried.0.changes.accounts.len();
+        match self.strides.insert(hash, tried.0) {
+            None => self.stride_order.push_back(hash),
+            Some(again) => self.stride_accounts -= again.changes.accounts.len(),
+        }
+        while self.stride_accounts > STRIDE_ACCOUNTS_MAX && self.stride_order.len() > 1 {
+            let oldest = self.stride_order.pop_front().and_then(|hash| self.strides.remove(&hash));
+            self.stride_accounts -= oldest.map_or(0, |stride| stride.changes.accounts.len());
+        }
+    }
+
+    /// Takes the tried block back.
+    pub fn reject(&mut self, tried: &Tried) {
+        Self::step(&mut self.world, &mut self.trie, &tried.0.undo);
+    }
+}
+
+impl Ancestry for Chain {
+    fn block(&self, hash: &B256) -> Option<(&Header, &[Header])> {
+        let (header, ommers) = self.headers.get(hash)?;
+        Some((header, ommers.headers().unwrap_or_default()))
+    }
+}
+
+/// A block whose changes are applied, but which is not accepted yet.
+#[derive(Debug)]
+#[must_use]
+pub struct Tried(Stride);
+
+/// The genesis header with its hash.
+fn seal(header: GenesisHeader, trie: Option<&StateTrie>) -> Result<Sealed<Header>, String> {
+    let root = trie.map(StateTrie::root);
+    match header {
+        GenesisHeader::Sealed(header) => match root {
+            Some(root) if root != header.state_root => {
+                Err(format!("state root: expected {}, found {root}", header.state_root))
+            }
+            _ => Ok(*header),
+        },
+        GenesisHeader::Unrooted { mut header, exported_hash } => {
+            header.state_root = root.ok_or("the whole state is needed")?;
+            let sealed = Sealed::new(*header);
+            match exported_hash {
+                Some(hash) if hash != sealed.hash() => {
+                    Err(format!("hash: expected {hash}, found {}", sealed.hash()))
+                }
+                _ => Ok(sealed),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! Steps over siblings: whatever was tried, the state is that after the block one stands on.
+
+use super::*;
+use crate::{
+    ingest,
+    state::{Account, BlockState},
+};
+use alloy_primitives::{Address, keccak256};
+
+fn person(id: u64) -> Address {
+    Address::from_word(keccak256(id.to_be_bytes()))
+}
+
+fn chain() -> Chain {
+    let prestate = Prestate {
+        accounts: (0..4)
+            .map(|id| {
+                let storage = vec![(U256::from(1), U256::from(id + 1))];
+                let balance = U256::from(100 + id);
+                (person(id), ingest::PrestateAccount { balance, storage, ..Default::default() })
+            })
+            .collect(),
+        ..Prestate::default()
+    };
+    let header = GenesisHeader::Unrooted { header: Box::default(), exported_hash: None };
+    Chain::load(ChainSpec::mainnet(), Some(header), prestate).unwrap()
+}
+
+/// Changes that follow from `seed`: some account is set, another may go.
+fn changes(chain: &Chain, seed: u64) -> ChangeSet {
+    let mut state = BlockState::new(chain.world());
+    let account = Account { balance: U256::from(seed), nonce: seed, ..Account::default() };
+    state.set_account(person(seed % 6), Some(account));
+    if seed.is_multiple_of(3) {
+        state.set_account(person((seed + 1) % 6), None);
+    }
+    state.into_changes()
+}
+
+/// Puts a block on the head; returns its hash.
+fn append(chain: &mut Chain, seed: u64) -> B256 {
+    let parent_hash = chain.head().unwrap();
+    let number = chain.header(&parent_hash).unwrap().number + 1;
+    let header = Header { parent_hash, number, nonce: seed.to_be_bytes().into(), ..Header::default() };
+    let (_, tried) = chain.try_changes(changes(chain, seed));
+    let hash = header.hash_slow();
+    chain.accept(tried, hash, header, Ommers::Headers(Vec::new()));
+    hash
+}
+
+#[test]
+fn any_accepted_block_can_be_stood_on_again() {
+    let mut chain = chain();
+    let mut snapshots = vec![(chain.head().unwrap(), chain.world().clone())];
+    let mut state = 7_u64;
+    for seed in 1..80_u64 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let at = usize::try_from(state >> 33).unwrap() % snapshots.len();
+        let (parent, world) = &snapshots[at];
+        assert!(chain.rewind_to(*parent), "block {at}");
+        assert_eq!(chain.head(), Some(*parent));
+        assert_eq!(chain.world().first_difference(world), None, "block {at}");
+        assert_eq!(chain.trie().unwrap().root(), StateTrie::new(world).root(), "block {at}");
+        // Hashes of the ancestors are those of this branch.
+        let mut hash = *parent;
+        while let Some(header) = chain.header(&hash) {
+            assert_eq!(crate::state::StateRead::block_hash(chain.world(), header.number), Ok(hash));
+            hash = header.parent_hash;
+        }
+        // A block that is tried and rejected leaves nothing behind.
+        let (_, tried) = chain.try_changes(changes(&chain, seed + 1000));
+        chain.reject(&tried);
+        assert_eq!(chain.world().first_difference(world), None, "block {at} after a rejected one");
+        let hash = append(&mut chain, seed);
+        snapshots.push((hash, chain.world().clone()));
+    }
+}
+
+#[test]
+fn a_block_that_comes_twice_is_one_block() {
+    let mut chain = chain();
+    let genesis = chain.head().unwrap();
+    let first = append(&mut chain, 3);
+    let held = chain.stride_accounts;
+    assert!(chain.rewind_to(genesis));
+    assert_eq!(append(&mut chain, 3), first);
+    assert_eq!((chain.stride_accounts, chain.strides.len(), chain.stride_order.len()), (held, 1, 1));
+}
+
+#[test]
+fn states_that_are_not_held_cannot_be_stood_on() {
+    let mut chain = chain();
+    let head = append(&mut chain, 1);
+    assert!(!chain.rewind_to(B256::repeat_byte(9)));
+    assert_eq!(chain.head(), Some(head));
+    let mut single = Chain::load(ChainSpec::mainnet(), None, Prestate::default()).unwrap();
+    assert!(!single.rewind_to(head) && !single.has_genesis());
+}
+
+#[test]
+fn a_genesis_that_is_not_its_states_is_refused() {
+    let sealed = Sealed::new(Header { state_root: B256::repeat_byte(1), ..Header::default() });
+    let header = GenesisHeader::Sealed(Box::new(sealed));
+    let error = Chain::load(ChainSpec::mainnet(), Some(header), Prestate::default()).unwrap_err();
+    assert!(error.starts_with("state root: expected 0x0101"), "{error}");
+    let exported_hash = Some(B256::repeat_byte(2));
+    let header = GenesisHeader::Unrooted { header: Box::default(), exported_hash };
+    let error = Chain::load(ChainSpec::mainnet(), Some(header), Prestate::default()).unwrap_err();
+    assert!(error.starts_with("hash: expected 0x0202"), "{error}");
+}

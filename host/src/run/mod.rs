@@ -1,0 +1,188 @@
+//! Run: cases through the whole flow, block by block, with every check that can be made.
+//!
+//! While one block executes, the next is decoded and its senders are recovered. A block that does
+//! not come out as its header says, or that a lane calls invalid, is executed once more by
+//! sequential revm, with senders recovered anew by scalar code: that run alone condemns.
+
+mod chain;
+mod confirm;
+mod prepare;
+mod process;
+pub mod report;
+
+pub use chain::{Chain, Tried};
+
+use crate::{
+    ingest::{self, Case, IngestError},
+    spec::ChainSpec,
+};
+use outrider_kernels::accelerator::Accelerator;
+use prepare::prepare;
+use process::process;
+use report::BlockReport;
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+/// Which lanes execute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LaneSet {
+    /// Each transaction by the lane that fits it.
+    All,
+    /// Everything through sequential revm, the reference.
+    Evm,
+}
+
+/// How blocks are run.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The lanes in use.
+    pub lanes: LaneSet,
+    /// Whether sequential revm runs as well and everything is compared.
+    pub check: bool,
+}
+
+/// What a run tells while it goes on.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A file or folder is being read.
+    Loading(&'a Path),
+    /// A block is done.
+    Block(&'a BlockReport),
+    /// A file or case, or the rest of one, cannot be read; what comes after it goes on.
+    Unreadable(&'a RunError),
+}
+
+/// Takes events; an error ends the run.
+pub type Sink<'a> = dyn FnMut(Event<'_>) -> io::Result<()> + 'a;
+
+/// Wall times of a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Times {
+    /// From the first block's bytes to the last checked result.
+    pub run: Duration,
+    /// Reading files and building the states before the first blocks.
+    pub load: Duration,
+}
+
+/// Why a run cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The input cannot be read.
+    #[error(transparent)]
+    Ingest(#[from] IngestError),
+    /// The genesis state is not that of the genesis header.
+    #[error("{}: genesis: {message}", path.display())]
+    Genesis {
+        /// The file or folder.
+        path: PathBuf,
+        /// What differs.
+        message: String,
+    },
+    /// Events cannot be delivered.
+    #[error("output: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Runs everything that `path` holds.
+///
+/// # Errors
+/// A path that holds nothing of a known kind, and a sink that fails. A file that cannot be read, or a
+/// block that fails, ends nothing but its own case: events say so.
+pub fn run_path(
+    path: &Path,
+    accelerator: &Accelerator,
+    options: &Options,
+    sink: &mut Sink<'_>,
+) -> Result<Times, RunError> {
+    let mut times = Times::default();
+    sink(Event::Loading(path))?;
+    let start = Instant::now();
+    let mut source = ingest::open(path)?;
+    times.load += start.elapsed();
+    loop {
+        let start = Instant::now();
+        let Some(case) = source.next() else { break };
+        if let Ok(case) = &case {
+            sink(Event::Loading(&case.path))?;
+        }
+        let loaded = case.map_err(RunError::from).and_then(Loaded::new);
+        times.load += start.elapsed();
+        let start = Instant::now();
+        match loaded.and_then(|case| case.run(accelerator, options, sink)) {
+            Err(RunError::Output(error)) => return Err(RunError::Output(error)),
+            Err(error) => sink(Event::Unreadable(&error))?,
+            Ok(()) => {}
+        }
+        times.run += start.elapsed();
+    }
+    Ok(times)
+}
+
+/// A case with its state built, ready to run.
+struct Loaded {
+    path: PathBuf,
+    name: Option<String>,
+    chain: Chain,
+    blocks: ingest::Blocks,
+    expected: Option<ingest::ExpectedEnd>,
+    /// False for a block folder without a pre-state: only hashes and senders can be checked.
+    executable: bool,
+}
+
+impl Loaded {
+    fn new(case: Case) -> Result<Self, RunError> {
+        let Case { path, name, spec, genesis, prestate, blocks, expected } = case;
+        let executable = prestate.is_some();
+        let chain = Chain::load(spec, genesis, prestate.unwrap_or_default())
+            .map_err(|message| RunError::Genesis { path: path.clone(), message })?;
+        Ok(Self { path, name, chain, blocks, expected, executable })
+    }
+
+    /// Runs all blocks; while one is processed, the next is prepared.
+    fn run(
+        mut self,
+        accelerator: &Accelerator,
+        options: &Options,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), RunError> {
+        let spec: ChainSpec = self.chain.spec.clone();
+        // Blocks of a test may be siblings; those of a chain stand on each other.
+        let is_chain = self.chain.has_genesis() && self.expected.is_none();
+        let mut next = self.blocks.next().transpose()?.map(|input| prepare(input, &spec, accelerator));
+        let mut unreadable = None;
+        for position in 1.. {
+            let Some(prepared) = next else { break };
+            let input = self.blocks.next().transpose().unwrap_or_else(|error| {
+                // First the block before it.
+                unreadable = Some(error);
+                None
+            });
+            let (path, name) = (self.path.as_path(), self.name.as_deref());
+            let chain = &mut self.chain;
+            let head = chain.head();
+            let last = input.is_none() && unreadable.is_none();
+            let expected = self.expected.as_ref().filter(|_| last);
+            let job =
+                process::Job { path, name, executable: self.executable, expected, accelerator, options };
+            let (mut report, prepared) = match input {
+                None => (process(&job, chain, prepared), None),
+                Some(input) => {
+                    let (report, prepared) =
+                        rayon::join(|| process(&job, chain, prepared), || prepare(input, &spec, accelerator));
+                    (report, Some(prepared))
+                }
+            };
+            report.position = position;
+            next = prepared;
+            if is_chain && self.chain.head() == head {
+                report.cuts_chain = next.take().is_some();
+            }
+            sink(Event::Block(&report))?;
+        }
+        unreadable.map_or(Ok(()), |error| Err(error.into()))
+    }
+}

@@ -1,0 +1,108 @@
+//! The program on an adapter, working and failing.
+
+use crate::program::{Outcome, arg, command, finish, fixture, outrider};
+use outrider_kernels::gpu;
+
+/// Whether there is an adapter; without any says so, or fails with `OUTRIDER_REQUIRE_GPU=1`.
+fn has_adapter() -> bool {
+    let found = !gpu::adapters().is_empty();
+    let required = std::env::var_os("OUTRIDER_REQUIRE_GPU").is_some_and(|value| value == "1");
+    assert!(found || !required, "OUTRIDER_REQUIRE_GPU=1, but there is no adapter");
+    if !found {
+        eprintln!("skipped: no adapter");
+    }
+    found
+}
+
+fn run_on_gpu(fault: Option<&str>) -> Outcome {
+    let chain = fixture("chains/hot");
+    let mut command = command(&["run", "--device", "gpu", "--json", arg(&chain)]);
+    if let Some(fault) = fault {
+        command.env("OUTRIDER_FAULT", fault);
+    }
+    finish(&mut command)
+}
+
+/// Items of a kernel over all blocks: on the adapter, on the CPU, and of those how many again.
+fn items(outcome: &Outcome, kernel: &str) -> [u64; 3] {
+    let lines = outcome.json();
+    let (_, blocks) = lines.split_last().unwrap();
+    ["gpu", "cpu", "redone"]
+        .map(|place| blocks.iter().map(|block| block["kernels"][kernel][place].as_u64().unwrap()).sum())
+}
+
+#[test]
+fn device_gpu_does_its_items_on_the_adapter_and_says_so() {
+    if !has_adapter() {
+        return;
+    }
+    let outcome = run_on_gpu(None).expect(0);
+    assert!(outcome.complaints().is_empty(), "{outcome:#?}");
+    for kernel in ["recover", "transfer"] {
+        assert_eq!(items(&outcome, kernel), [1600, 0, 0], "{kernel}");
+    }
+    assert!(outcome.json().iter().rev().skip(1).all(|block| block["device"] != "cpu"));
+}
+
+#[test]
+fn a_failing_device_is_said_once_and_the_run_goes_on() {
+    if !has_adapter() {
+        return;
+    }
+    for fault in ["lost", "oom@1", "wrong", "hang@2"] {
+        let outcome = run_on_gpu(Some(fault)).expect(0);
+        let said = outcome.complaints();
+        assert_eq!(said.len(), 1, "{fault}: {outcome:#?}");
+        assert!(said[0].contains("out of service"), "{fault}: {said:?}");
+        let [recover, transfer] = ["recover", "transfer"].map(|kernel| items(&outcome, kernel));
+        assert!(recover[2] + transfer[2] > 0, "{fault}: {recover:?} {transfer:?}");
+        assert_eq!((recover[0] + recover[1], transfer[0] + transfer[1]), (1600, 1600), "{fault}");
+        assert_eq!(outcome.json().pop().unwrap()["total"]["matched"], 4, "{fault}");
+    }
+}
+
+#[test]
+fn a_failed_self_test_keeps_the_device_out() {
+    if !has_adapter() {
+        return;
+    }
+    let outcome = run_on_gpu(Some("selftest")).expect(0);
+    assert!(!outcome.complaints().is_empty());
+    for kernel in ["recover", "transfer"] {
+        assert_eq!(items(&outcome, kernel), [0, 1600, 0], "{kernel}");
+    }
+    let outcome = finish(command(&["selftest"]).env("OUTRIDER_FAULT", "selftest")).expect(1);
+    assert!(outcome.stdout.contains("FAILED"), "{outcome:#?}");
+}
+
+#[test]
+fn a_fault_that_no_one_knows_is_bad_input() {
+    let chain = fixture("chains/hot");
+    let outcome =
+        finish(command(&["run", "--device", "cpu", arg(&chain)]).env("OUTRIDER_FAULT", "gremlins")).expect(2);
+    assert!(outcome.complaints()[0].contains("gremlins"), "{outcome:#?}");
+}
+
+#[test]
+fn selftest_passes_on_every_adapter_and_devices_lists_them() {
+    let listed = outrider(&["devices", "--json"]).expect(0).json();
+    assert_eq!(listed.len(), gpu::adapters().len());
+    let outcome = outrider(&["selftest"]).expect(0);
+    assert!(outcome.stdout.lines().last().unwrap().ends_with(" 0 failed"), "{outcome:#?}");
+    if !has_adapter() {
+        return;
+    }
+    for adapter in listed {
+        for field in ["name", "kind", "backend", "driver", "int64", "binding_bytes_max"] {
+            assert!(!adapter[field].is_null(), "{field}: {adapter}");
+        }
+        let kernels = adapter["kernels"].as_array().unwrap();
+        for name in ["keccak", "recover", "transfer"] {
+            let kernel = kernels.iter().find(|kernel| kernel["name"] == name).unwrap();
+            assert_eq!((&kernel["passed"], &kernel["error"]), (&true.into(), &serde_json::Value::Null));
+        }
+    }
+    let text = outrider(&["devices"]).expect(0).stdout;
+    assert!(text.contains("passed its known-answer test"), "{text}");
+    outrider(&["selftest", "--device", "gpu"]).expect(0);
+}

@@ -1,0 +1,12 @@
+//! The command line as its users meet it: the built program, its exit codes and what it prints.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod bad_input;
+mod chains;
+mod device;
+mod mismatch;
+mod program;
+mod recover;
+mod run;
+mod surface;

@@ -1,0 +1,76 @@
+//! Who signed: every sender of every real block, by every way of recovering it.
+
+use crate::runner::{device, fixtures, shared};
+use outrider::{
+    ingest::{self, DecodedBlock, decode_block},
+    recover::{is_high_s, recover, recover_scalar},
+};
+use outrider_kernels::{accelerator::Accelerator, gpu::DeviceOptions};
+use revm::primitives::hardfork::SpecId;
+use std::path::Path;
+
+/// The blocks under a path with their rules and the senders they state.
+fn blocks(path: &Path) -> Vec<(DecodedBlock, SpecId)> {
+    let mut blocks = Vec::new();
+    for case in ingest::open(path).unwrap() {
+        let case = case.unwrap();
+        for input in case.blocks {
+            let block = decode_block(&input.unwrap().bytes).unwrap();
+            let spec = case.spec.spec_id_at(block.header.number, block.header.timestamp);
+            blocks.push((block, spec));
+        }
+    }
+    blocks
+}
+
+fn assert_senders(blocks: &[(DecodedBlock, SpecId)], accelerator: &Accelerator) -> u64 {
+    let mut count = 0;
+    for (block, spec) in blocks {
+        let stated = block.stated.senders.as_ref().unwrap();
+        let recovered = recover(accelerator, &block.transactions, *spec).unwrap();
+        assert_eq!(recovered.senders, *stated, "block {}", block.header.number);
+        count += stated.len() as u64;
+    }
+    count
+}
+
+fn real_blocks() -> Vec<(DecodedBlock, SpecId)> {
+    let mut real = blocks(&fixtures("mainnet/12964999"));
+    if let Some(path) = shared("mainnet") {
+        real.extend(blocks(&path));
+    }
+    real
+}
+
+#[test]
+fn every_sender_of_every_real_block_is_the_known_one_on_the_cpu() {
+    let blocks = real_blocks();
+    let count = assert_senders(&blocks, &Accelerator::cpu());
+    assert!(count >= 145);
+    let with_authorities = blocks.iter().filter(|(block, _)| block.transactions.len() < 100);
+    for (block, spec) in with_authorities {
+        let scalar = recover_scalar(&block.transactions, *spec).unwrap();
+        assert_eq!(scalar, recover(&Accelerator::cpu(), &block.transactions, *spec).unwrap());
+    }
+}
+
+#[test]
+fn every_sender_of_every_real_block_is_the_known_one_on_the_adapter() {
+    let Some(accelerator) = device(DeviceOptions::default()) else { return };
+    let count = assert_senders(&real_blocks(), &accelerator);
+    let (_, counts) = accelerator.counts().into_iter().find(|(kernel, _)| *kernel == "recover").unwrap();
+    assert_eq!((counts.gpu, counts.cpu, counts.redone), (count, 0, 0));
+}
+
+#[test]
+fn high_s_occurs_in_frontier_blocks_alone() {
+    let Some(path) = shared("mainnet") else { return };
+    let mut high = 0;
+    for (block, spec) in blocks(&path) {
+        for tx in block.transactions.iter().filter(|tx| is_high_s(tx)) {
+            assert!(!spec.is_enabled_in(SpecId::HOMESTEAD), "{}", tx.hash());
+            high += 1;
+        }
+    }
+    eprintln!("{high} signatures with a high s");
+}

@@ -1,0 +1,387 @@
+//! Recovery on a device: pack, dispatch five stages, unpack.
+
+use rayon::prelude::*;
+
+use crate::gpu::{
+    Buffer, Device, DeviceError, DeviceKernel, IntegerForm, Job, Module, Pending, Pipeline, Readback,
+    SENTINEL, Shader, Site,
+};
+use crate::keccak::{self, KeccakKernel, keccak256_one};
+
+use super::curve::{self, Blinding, COMB_DIGITS, COMB_DIGITS_PER_WORD, COMB_ENTRIES, COMB_WINDOW_BITS};
+use super::{
+    Batch, HALF_DIGITS, HALF_DIGITS_PER_WORD, HALF_WINDOW_BITS, Messages, Rejection, Signature, Signer,
+    Verdict, Word, cpu, limbs, recover,
+};
+
+/// Entries of an item's table: the odd multiples up to 2^[`HALF_WINDOW_BITS`].
+const ENTRIES: u32 = 1 << (HALF_WINDOW_BITS - 1);
+
+/// Words of an affine point.
+const POINT_WORDS: usize = 16;
+
+/// Words of a point in Jacobian coordinates.
+const JACOBIAN_WORDS: u32 = 24;
+
+/// Words of digits of a half of u2.
+const HALF_WORDS: u32 = HALF_DIGITS.div_ceil(HALF_DIGITS_PER_WORD);
+
+/// Words of digits of u1.
+const COMB_WORDS: u32 = COMB_DIGITS / COMB_DIGITS_PER_WORD;
+
+/// Words of digits of an item: both halves of u2, u1, and the sign of u1.
+const DIGITS_WORDS: usize = (2 * HALF_WORDS + COMB_WORDS + 1) as usize;
+
+/// Items that share an inversion.
+const CHAIN_LEN: u32 = 16;
+
+/// Words of r, s and the recovery id.
+const SIGNATURE_WORDS: usize = 17;
+
+/// Set beside a recovery id if the device itself hashed the message.
+const HASHED_HERE: u32 = 1 << 8;
+
+/// Words of a public key and an address.
+const SIGNER_WORDS: usize = 21;
+
+/// What the status word of an item says. Codes differ in more than one bit from each other and from the sentinel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    /// Not rejected by stage 1; the end of stage 5 makes it one of the next two.
+    Pending = 0x10,
+    Recovered = 0x23,
+    /// An addition was exceptional, or the key is infinity: the CPU must say.
+    Degenerate = 0x35,
+    RecoveryIdOutOfRange = 0x46,
+    ROutOfRange = 0x59,
+    SOutOfRange = 0x6a,
+    NotOnCurve = 0x7c,
+}
+
+impl Status {
+    const ALL: [(&'static str, Self); 7] = [
+        ("STATUS_PENDING", Self::Pending),
+        ("STATUS_RECOVERED", Self::Recovered),
+        ("STATUS_DEGENERATE", Self::Degenerate),
+        ("STATUS_RECOVERY_ID_OUT_OF_RANGE", Self::RecoveryIdOutOfRange),
+        ("STATUS_R_OUT_OF_RANGE", Self::ROutOfRange),
+        ("STATUS_S_OUT_OF_RANGE", Self::SOutOfRange),
+        ("STATUS_NOT_ON_CURVE", Self::NotOnCurve),
+    ];
+
+    fn of(word: u32) -> Option<Self> {
+        Self::ALL.iter().map(|(_, status)| *status).find(|status| *status as u32 == word)
+    }
+
+    const fn rejection(self) -> Option<Rejection> {
+        match self {
+            Self::RecoveryIdOutOfRange => Some(Rejection::RecoveryIdOutOfRange),
+            Self::ROutOfRange => Some(Rejection::ROutOfRange),
+            Self::SOutOfRange => Some(Rejection::SOutOfRange),
+            Self::NotOnCurve => Some(Rejection::NotOnCurve),
+            Self::Pending | Self::Recovered | Self::Degenerate => None,
+        }
+    }
+}
+
+/// The kernel, compiled for a device, with its comb and its blinding there.
+#[derive(Debug)]
+pub struct RecoverKernel {
+    stages: [Pipeline; 5],
+    comb: Buffer,
+    blinding: Buffer,
+}
+
+/// Verdicts, and how many of them the CPU had to find.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// One for each item, in order.
+    pub verdicts: Vec<Verdict>,
+    /// Items that the device gave up: exceptional additions and keys at infinity.
+    pub redone: usize,
+}
+
+/// A batch for trials.
+#[derive(Debug)]
+pub struct Trial {
+    hashes: Vec<Word>,
+    signatures: Vec<Signature>,
+}
+
+impl DeviceKernel for RecoverKernel {
+    const NAME: &'static str = "recover";
+
+    type Trial = Trial;
+
+    fn shaders(form: IntegerForm) -> Vec<Shader> {
+        let stage = |name, text: &'static str| {
+            let mut shader = Shader::new(name, text).modules(modules(form));
+            let constants = [
+                ("JACOBIAN_WORDS", JACOBIAN_WORDS),
+                ("ENTRIES", ENTRIES),
+                ("HALF_WINDOW_BITS", HALF_WINDOW_BITS),
+                ("HALF_DIGITS", HALF_DIGITS),
+                ("HALF_DIGITS_PER_WORD", HALF_DIGITS_PER_WORD),
+                ("HALF_WORDS", HALF_WORDS),
+                ("COMB_WORDS", COMB_WORDS),
+                ("COMB_ENTRIES", COMB_ENTRIES),
+                ("COMB_WINDOW_BITS", COMB_WINDOW_BITS),
+                ("COMB_DIGITS", COMB_DIGITS),
+                ("COMB_DIGITS_PER_WORD", COMB_DIGITS_PER_WORD),
+                ("CHAIN_LEN", CHAIN_LEN),
+                ("HASHED_HERE", HASHED_HERE),
+            ];
+            let statuses = Status::ALL.iter().map(|(name, status)| (*name, *status as u32));
+            for (name, value) in constants.into_iter().chain(statuses) {
+                shader = shader.constant(name, value);
+            }
+            shader
+        };
+        vec![
+            stage("recover.lift", include_str!("../../../shaders/recover_lift.wgsl")),
+            stage("recover.scalars", include_str!("../../../shaders/recover_scalars.wgsl")),
+            stage("recover.table", include_str!("../../../shaders/recover_table.wgsl")),
+            stage("recover.ladder", include_str!("../../../shaders/recover_ladder.wgsl")),
+            stage("recover.finish", include_str!("../../../shaders/recover_finish.wgsl")),
+        ]
+    }
+
+    fn new(device: &Device, pipelines: Vec<Pipeline>) -> Result<Self, DeviceError> {
+        Self::with_blinding(device, pipelines, &Blinding::random())
+    }
+
+    /// Numbers without a pattern, of which half are no coordinates, and every kind of rejection, against the CPU.
+    fn self_test(&self, device: &Device) -> Result<(), DeviceError> {
+        let Trial { hashes, mut signatures } = made_up(67, false);
+        for (signature, recovery_id) in signatures.iter_mut().zip([0, 1, 2, 3, 4, 255]) {
+            signature.recovery_id = recovery_id;
+        }
+        for (signature, word) in signatures[8..].iter_mut().zip([[0; 32], [0xff; 32], cpu::ORDER]) {
+            signature.r = word;
+        }
+        for (signature, word) in signatures[16..].iter_mut().zip([[0; 32], [0xff; 32], cpu::ORDER]) {
+            signature.s = word;
+        }
+        let batch = Batch { messages: Messages::Hashes(&hashes), signatures: &signatures };
+        let answer = self.recover(device, None, &batch)?;
+        let expected = recover(&batch);
+        match answer.verdicts.iter().zip(&expected).position(|(got, expected)| got != expected) {
+            // The CPU is right even where the device did nothing: so it must have done something.
+            None if answer.redone == 0 => Ok(()),
+            wrong => {
+                let site = device.site(Self::NAME, batch.len());
+                Err(DeviceError::WrongAnswer { site, item: wrong.unwrap_or(0) })
+            }
+        }
+    }
+
+    fn trial(len: usize) -> Trial {
+        made_up(len, true)
+    }
+
+    fn trial_on_device(&self, device: &Device, trial: &Trial) -> Result<(), DeviceError> {
+        self.recover(device, None, &trial.batch()).map(drop)
+    }
+
+    fn trial_on_cpu(trial: &Trial) {
+        std::hint::black_box(recover(&trial.batch()));
+    }
+}
+
+impl RecoverKernel {
+    /// Recovers each signature of a batch, in as many dispatches as it takes; two are on their way at a time.
+    /// Payloads are hashed by `keccak` on the same device, or on the CPU without it.
+    ///
+    /// Rejections are confirmed on the CPU, and what the device gives up is redone there.
+    ///
+    /// # Errors
+    /// Any [`DeviceError`]; no verdict is given then.
+    pub fn recover(
+        &self,
+        device: &Device,
+        keccak: Option<&KeccakKernel>,
+        batch: &Batch<'_>,
+    ) -> Result<Answer, DeviceError> {
+        let mut answer = Answer { verdicts: Vec::with_capacity(batch.len()), redone: 0 };
+        let mut before: Option<Part<'_>> = None;
+        let mut start = 0;
+        while start < batch.len() {
+            let mut end =
+                batch.len().min(start + device.batch_len_max(u64::from(ENTRIES) * POINT_WORDS as u64 * 4));
+            if let (Messages::Payloads(payloads), Some(_)) = (&batch.messages, keccak) {
+                end = end.min(KeccakKernel::next_batch(device, payloads, start).end);
+            }
+            let next = self.submit(device, keccak, batch.slice(start..end))?;
+            if let Some(part) = before.replace(next) {
+                part.finish(&mut answer)?;
+            }
+            start = end;
+        }
+        if let Some(part) = before {
+            part.finish(&mut answer)?;
+        }
+        Ok(answer)
+    }
+
+    /// As [`DeviceKernel::new`], with a blinding of the caller's.
+    pub(super) fn with_blinding(
+        device: &Device,
+        pipelines: Vec<Pipeline>,
+        blinding: &Blinding,
+    ) -> Result<Self, DeviceError> {
+        let stages = <[Pipeline; 5]>::try_from(pipelines).expect("five shaders, five pipelines");
+        let comb = device.upload(Self::NAME, &curve::comb())?;
+        let blinding = device.upload(Self::NAME, &blinding.words())?;
+        Ok(Self { stages, comb, blinding })
+    }
+
+    fn submit<'a>(
+        &self,
+        device: &Device,
+        keccak: Option<&KeccakKernel>,
+        batch: Batch<'a>,
+    ) -> Result<Part<'a>, DeviceError> {
+        let len = batch.len();
+        let mut job = device.job(Self::NAME, len);
+        let (digests, are_hashed_here) = match (&batch.messages, keccak) {
+            (Messages::Payloads(payloads), Some(keccak)) => (keccak.encode(&mut job, payloads)?, true),
+            (Messages::Payloads(payloads), None) => {
+                (upload_digests(&job, &keccak::keccak256(payloads))?, false)
+            }
+            (Messages::Hashes(hashes), _) => (upload_digests(&job, hashes)?, false),
+        };
+        let signatures = job.upload(&pack_signatures(batch.signatures, are_hashed_here))?;
+        let status = job.buffer_filled(len, SENTINEL)?;
+        let points = job.buffer(JACOBIAN_WORDS as usize * len)?;
+        let digits = job.buffer(DIGITS_WORDS * len)?;
+        let table = job.buffer(ENTRIES as usize * POINT_WORDS * len)?;
+        let scratch = job.buffer(ENTRIES as usize * POINT_WORDS / 2 * len)?;
+        let signers = job.buffer(SIGNER_WORDS * len)?;
+        let chains = len.div_ceil(CHAIN_LEN as usize);
+        let [lift, scalars, tables, ladder, finish] = &self.stages;
+        job.dispatch(lift, len, &[&digests, &signatures, &status, &points]);
+        job.dispatch(scalars, chains, &[&digests, &signatures, &status, &self.blinding, &digits, &scratch]);
+        job.dispatch(tables, len, &[&points, &self.blinding, &table, &scratch]);
+        job.dispatch(ladder, len, &[&points, &digits, &table, &self.comb]);
+        job.dispatch(finish, chains, &[&points, &status, &scratch, &signers]);
+        let reads = [job.read(&status), job.read(&signers)];
+        Ok(Part { batch, site: job.site().clone(), reads, pending: job.submit()? })
+    }
+}
+
+/// What the stages import.
+fn modules(form: IntegerForm) -> Vec<Module> {
+    let mut modules = limbs::modules(form);
+    modules.extend(keccak::modules(form));
+    modules.extend([
+        Module::new("curve", curve::module_text()),
+        Module::new("lib/words", include_str!("../../../shaders/lib/words.wgsl")),
+        Module::new("lib/field_power", include_str!("../../../shaders/lib/field_power.wgsl")),
+        Module::new("lib/scalar_inverse", include_str!("../../../shaders/lib/scalar_inverse.wgsl")),
+        Module::new("lib/point", include_str!("../../../shaders/lib/point.wgsl")),
+    ]);
+    modules
+}
+
+/// Digests as the Keccak kernel leaves them: limb-major, first byte lowest.
+fn upload_digests(job: &Job, digests: &[Word]) -> Result<Buffer, DeviceError> {
+    let mut words = vec![0; 8 * digests.len()];
+    for (item, digest) in digests.iter().enumerate() {
+        for (w, bytes) in digest.chunks_exact(4).enumerate() {
+            words[w * digests.len() + item] = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        }
+    }
+    job.upload(&words)
+}
+
+/// r, s (lowest word first) and the recovery id, limb-major. With the id a flag: only a digest from the device can have
+/// been left unwritten; one that is given may be anything, even the sentinel.
+fn pack_signatures(signatures: &[Signature], are_hashed_here: bool) -> Vec<u32> {
+    let flag = if are_hashed_here { HASHED_HERE } else { 0 };
+    let len = signatures.len();
+    let mut words = vec![0; SIGNATURE_WORDS * len];
+    for (item, signature) in signatures.iter().enumerate() {
+        for (start, number) in [(0, &signature.r), (8, &signature.s)] {
+            for (w, word) in curve::words(number).into_iter().enumerate() {
+                words[(start + w) * len + item] = word;
+            }
+        }
+        words[16 * len + item] = u32::from(signature.recovery_id) | flag;
+    }
+    words
+}
+
+/// Items of one job on their way.
+struct Part<'a> {
+    batch: Batch<'a>,
+    site: Site,
+    reads: [Readback; 2],
+    pending: Pending,
+}
+
+impl Part<'_> {
+    fn finish(self, answer: &mut Answer) -> Result<(), DeviceError> {
+        let Self { batch, site, reads: [status, signers], pending } = self;
+        let mut outputs = pending.wait()?;
+        let (status, signers) = (outputs.take(status), outputs.take(signers));
+        let settled: Result<Vec<_>, _> = (0..batch.len())
+            .into_par_iter()
+            .map(|item| match Status::of(status[item]) {
+                Some(Status::Recovered) => Ok((Ok(unpack_signer(&signers, batch.len(), item)), false)),
+                Some(Status::Degenerate) => Ok((batch.recover_one(item), true)),
+                Some(rejected) => {
+                    match (rejected.rejection(), cpu::check_liftable(&batch.signatures[item])) {
+                        (Some(rejection), Err(confirmed)) if rejection == confirmed => {
+                            Ok((Err(rejection), false))
+                        }
+                        _ => Err(DeviceError::WrongAnswer { site: site.clone(), item }),
+                    }
+                }
+                None if status[item] == SENTINEL => Err(DeviceError::Unanswered { site: site.clone(), item }),
+                None => Err(DeviceError::WrongAnswer { site: site.clone(), item }),
+            })
+            .collect();
+        for (verdict, is_redone) in settled? {
+            answer.verdicts.push(verdict);
+            answer.redone += usize::from(is_redone);
+        }
+        Ok(())
+    }
+}
+
+fn unpack_signer(words: &[u32], len: usize, item: usize) -> Signer {
+    let mut bytes = [0; 4 * SIGNER_WORDS];
+    for (w, four) in bytes.chunks_exact_mut(4).enumerate() {
+        four.copy_from_slice(&words[w * len + item].to_le_bytes());
+    }
+    let mut signer = Signer { public_key: [0; 64], address: [0; 20] };
+    signer.public_key.copy_from_slice(&bytes[..64]);
+    signer.address.copy_from_slice(&bytes[64..]);
+    signer
+}
+
+/// Numbers without a pattern for r, s and hash: half of the r are coordinates, or all if it must be so. Those have a
+/// signer, though nobody signed.
+fn made_up(len: usize, must_be_liftable: bool) -> Trial {
+    let mut count = 0_u64;
+    let mut number = || {
+        count += 1;
+        keccak256_one(&count.to_le_bytes())
+    };
+    let mut trial = Trial { hashes: Vec::with_capacity(len), signatures: Vec::with_capacity(len) };
+    while trial.hashes.len() < len {
+        let signature =
+            Signature { r: number(), s: number(), recovery_id: u8::from(trial.hashes.len() % 2 == 1) };
+        if !must_be_liftable || cpu::check_liftable(&signature).is_ok() {
+            trial.hashes.push(number());
+            trial.signatures.push(signature);
+        }
+    }
+    trial
+}
+
+impl Trial {
+    pub(super) fn batch(&self) -> Batch<'_> {
+        Batch { messages: Messages::Hashes(&self.hashes), signatures: &self.signatures }
+    }
+}
