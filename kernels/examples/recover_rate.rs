@@ -9,6 +9,10 @@
 use std::time::{Duration, Instant};
 
 use k256::ecdsa::SigningKey;
+use k256::elliptic_curve::PrimeField as _;
+use k256::elliptic_curve::ops::Reduce;
+use k256::elliptic_curve::sec1::ToSec1Point as _;
+use k256::{FieldBytes, ProjectivePoint, Scalar};
 use outrider_kernels::keccak::{PayloadsBuf, keccak256_on, keccak256_one};
 use outrider_kernels::recover::{Batch, Messages, Signature, recover_on};
 use outrider_kernels::simd::Backend;
@@ -24,6 +28,7 @@ fn main() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
     pool.install(|| {
         recover_rates();
+        adversarial_rates();
         keccak_rates();
     });
 }
@@ -35,6 +40,36 @@ fn recover_rates() {
         report("recover", len, |backend, len| {
             let verdicts = recover_on(backend, &all.slice(0..len));
             assert!(verdicts.iter().all(Result::is_ok), "all are valid");
+        });
+    }
+}
+
+/// Batches that try to be slow, each against an honest one in the same turns.
+fn adversarial_rates() {
+    let (payloads, honest) = signed(1024);
+    let mut opposite = Vec::new();
+    let mut hashes = Vec::new();
+    for (i, payload) in payloads.as_payloads().iter().enumerate() {
+        let hash = keccak256_one(payload);
+        let scalar = |bytes: [u8; 32]| <Scalar as Reduce<FieldBytes>>::reduce(&bytes.into());
+        let nonce = scalar(keccak256_one(&hash));
+        let point = (ProjectivePoint::GENERATOR * nonce).to_affine().to_sec1_point(false);
+        let ratio = scalar(hash) * nonce.invert().expect("a hash is not 0");
+        // R = kG with s = z/k gives the point at infinity, and with s = −z/k twice the same point.
+        let s = if i % 2 == 0 { ratio } else { -ratio };
+        let r = point.as_bytes()[1..33].try_into().expect("32 bytes");
+        opposite.push(Signature { r, s: s.to_repr().into(), recovery_id: point.as_bytes()[64] & 1 });
+        hashes.push(hash);
+    }
+    // About half of all r are on no curve point, and some signatures are out of their ranges.
+    let garbage: Vec<_> = hashes
+        .iter()
+        .map(|hash| Signature { r: keccak256_one(&keccak256_one(hash)), s: *hash, recovery_id: hash[0] % 3 })
+        .collect();
+    for (what, signatures) in [("honest", honest), ("s = ±z/k", opposite), ("garbage", garbage)] {
+        let batch = Batch::new(Messages::Payloads(payloads.as_payloads()), &signatures).expect("as many");
+        report(&format!("recover {what}"), signatures.len(), |backend, len| {
+            assert_eq!(std::hint::black_box(recover_on(backend, &batch.slice(0..len))).len(), len);
         });
     }
 }

@@ -353,6 +353,34 @@ fn lanes_match_libsecp256k1_at_chunk_boundaries() {
     }
 }
 
+/// Signatures with hashes that they do not sign: they recover to keys that nobody has.
+fn mismatched(seed: u64, len: usize) -> (Vec<Word>, Vec<Signature>) {
+    let (_, signatures) = random_batch(seed, 512);
+    let mut numbers = Numbers::new(seed + 1);
+    ((0..len).map(|_| numbers.word()).collect(), signatures.into_iter().cycle().take(len).collect())
+}
+
+fn assert_large_batch(seed: u64, len: usize) {
+    let Some(engine) = engine() else { return };
+    let (hashes, signatures) = mismatched(seed, len);
+    let batch = Batch::new(Messages::Hashes(&hashes), &signatures).unwrap();
+    let verdicts = recover_with(engine, &batch);
+    let wrong =
+        (0..len).into_par_iter().find_first(|&i| verdicts[i] != recover_one(&hashes[i], &signatures[i]));
+    assert_eq!(wrong, None, "seed {seed}, batch of {len}");
+}
+
+#[test]
+fn lanes_match_libsecp256k1_in_a_batch_of_16384() {
+    assert_large_batch(44, 16_384);
+}
+
+#[test]
+#[ignore = "takes ten seconds"]
+fn lanes_match_libsecp256k1_in_a_batch_of_100000() {
+    assert_large_batch(45, 100_000);
+}
+
 #[test]
 fn payloads_are_hashed_in_lanes_first() {
     let Some(engine) = engine() else { return };
