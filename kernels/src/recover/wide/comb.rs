@@ -8,9 +8,10 @@ use k256::elliptic_curve::sec1::ToSec1Point as _;
 use k256::{AffinePoint, ProjectivePoint};
 
 use super::batch::invert_all;
+use super::field::Factor;
 use super::inverse::Words;
 use super::multiples::{Multiples, denominators_len};
-use super::point::Affine;
+use super::point::{Affine, PAIR, add_affine};
 use super::scalar::Odd;
 use crate::simd::lanes::{Avx512, LANES, each, prefetch};
 
@@ -86,6 +87,26 @@ impl Comb {
         let digit = scalars.digit::<WINDOW>(i, DIGITS);
         for index in digit.index.to_indices::<MULTIPLES>() {
             prefetch(&self.windows[i][index]);
+        }
+    }
+}
+
+/// Of points for each digit, of which the first `len` are left, two and two neighbours become one; a last one without a
+/// neighbour stays. For two groups, given 1 / (x of the second − x of the first) for each.
+#[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
+pub(super) fn add_neighbours(points: &mut [Affine], len: usize, inverses: [&[Factor]; PAIR]) {
+    let starts = [0, DIGITS];
+    for i in 0..len / 2 {
+        let sums = add_affine(
+            starts.map(|start| &points[start + 2 * i]),
+            starts.map(|start| &points[start + 2 * i + 1]),
+            inverses.map(|inverses| &inverses[i]),
+        );
+        [points[starts[0] + i], points[starts[1] + i]] = sums;
+    }
+    if len % 2 == 1 {
+        for start in starts {
+            points[start + len / 2] = points[start + len - 1];
         }
     }
 }

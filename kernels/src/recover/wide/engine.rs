@@ -1,16 +1,17 @@
 //! The stages of a batch, from signatures and hashes to verdicts.
 
-use super::super::cpu::{check_ranges, plus_order, recover_one};
+use super::super::cpu::recover_one;
 use super::super::{Rejection, Signature, Signer, Verdict, Word};
 use super::batch::invert_all;
 use super::blinding::Blinding;
 use super::comb::{self, Comb};
-use super::field::{Factor, Fe, POWERS, Wide, square_roots};
+use super::field::{Factor, Fe, Wide};
+use super::items::{Abscissas, lanes_of, load_scalars, signers};
 use super::multiples::{Multiples, denominators_len};
-use super::point::{Affine, GENERATOR, Jacobian, PAIR, Sums, add_affine, add_affine_one};
+use super::point::{Affine, GENERATOR, Jacobian, PAIR, Sums, add_affine_one};
+use super::root::{POWERS, square_roots};
 use super::scalar::{Odd, Scalar};
 use super::table::{self, Halves, Table};
-use crate::keccak::wide::permute;
 use crate::simd::lanes::{Avx512, LANES, LaneMask, Lanes, each};
 
 /// Points that a group needs for its multiples: so many, and the power that they are added to.
@@ -186,57 +187,36 @@ impl Engine {
     /// Tables of the odd multiples of R, and u1 · G from the comb, in rounds that share their inversions.
     #[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
     fn multiply_and_comb(&self, workspace: &mut Workspace) {
-        let proof = self.proof;
+        self.look_up_comb(workspace);
         let Workspace { groups, multiples, comb_points, tables, denominators, products, .. } = workspace;
-        let seed = groups[0].point;
-        multiples.resize(groups.len() * MULTIPLES_STRIDE, seed);
-        comb_points.resize(groups.len() * comb::DIGITS, seed);
-        for (g, group) in groups.iter().enumerate() {
-            Multiples::new(&mut multiples[g * MULTIPLES_STRIDE..][..MULTIPLES_STRIDE]).start(&group.point);
-            let next = groups.get(g + 1);
-            for (i, point) in comb_points[g * comb::DIGITS..][..comb::DIGITS].iter_mut().enumerate() {
-                if let Some(next) = next {
-                    self.comb.prefetch(&next.comb_scalar, i);
-                }
-                *point = self.comb.lookup(proof, &group.comb_scalar, i);
-            }
+        multiples.resize(groups.len() * MULTIPLES_STRIDE, groups[0].point);
+        for (multiples, group) in multiples.chunks_exact_mut(MULTIPLES_STRIDE).zip(&*groups) {
+            Multiples::new(multiples).start(&group.point);
         }
         let mut comb_len = comb::DIGITS;
         for round in 0..Multiples::rounds(table::MULTIPLES) {
             denominators.clear();
-            let multiples_len = denominators_len(round, table::MULTIPLES);
-            let len = multiples_len + comb_len / 2;
-            for g in 0..groups.len() {
-                let multiples = &mut multiples[g * MULTIPLES_STRIDE..][..MULTIPLES_STRIDE];
+            for (multiples, comb_points) in
+                multiples.chunks_exact_mut(MULTIPLES_STRIDE).zip(comb_points.chunks_exact(comb::DIGITS))
+            {
                 Multiples::new(multiples).push_denominators(round, denominators);
-                for both in comb_points[g * comb::DIGITS..][..comb_len].chunks_exact(2) {
+                for both in comb_points[..comb_len].chunks_exact(2) {
                     denominators.push(both[1].x.minus(&both[0].x));
                 }
             }
+            let multiples_len = denominators_len(round, table::MULTIPLES);
+            let len = multiples_len + comb_len / 2;
             invert_all(denominators, products, |i, lanes| groups[i / len].exceptional |= lanes);
             for ((inverses, multiples), comb_points) in denominators
                 .chunks_exact(PAIR * len)
                 .zip(multiples.chunks_exact_mut(PAIR * MULTIPLES_STRIDE))
                 .zip(comb_points.chunks_exact_mut(PAIR * comb::DIGITS))
             {
-                let (inverses, others) = inverses.split_at(len);
-                let inverses = [inverses, others];
                 let (front, back) = multiples.split_at_mut(MULTIPLES_STRIDE);
+                let inverses = [&inverses[..len], &inverses[len..]];
                 Multiples::round([&mut Multiples::new(front), &mut Multiples::new(back)], round, inverses);
-                let both = [0, comb::DIGITS];
-                for i in 0..comb_len / 2 {
-                    let sums = add_affine(
-                        both.map(|start| &comb_points[start + 2 * i]),
-                        both.map(|start| &comb_points[start + 2 * i + 1]),
-                        inverses.map(|inverses| &inverses[multiples_len + i]),
-                    );
-                    [comb_points[both[0] + i], comb_points[both[1] + i]] = sums;
-                }
-                if comb_len % 2 == 1 {
-                    for start in both {
-                        comb_points[start + comb_len / 2] = comb_points[start + comb_len - 1];
-                    }
-                }
+                let inverses = inverses.map(|inverses| &inverses[multiples_len..]);
+                comb::add_neighbours(comb_points, comb_len, inverses);
             }
             comb_len = comb_len.div_ceil(2);
         }
@@ -247,6 +227,22 @@ impl Engine {
         for (table, multiples) in tables.iter_mut().zip(multiples.chunks_exact(MULTIPLES_STRIDE)) {
             for (i, multiple) in multiples[..table::MULTIPLES].iter().enumerate() {
                 table.set(i, multiple);
+            }
+        }
+    }
+
+    /// The comb's points for each digit of −u1; those of a group are asked for while the group before is looked up.
+    #[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
+    fn look_up_comb(&self, workspace: &mut Workspace) {
+        let Workspace { groups, comb_points, .. } = workspace;
+        comb_points.resize(groups.len() * comb::DIGITS, groups[0].point);
+        for (g, points) in comb_points.chunks_exact_mut(comb::DIGITS).enumerate() {
+            let next = groups.get(g + 1);
+            for (i, point) in points.iter_mut().enumerate() {
+                if let Some(next) = next {
+                    self.comb.prefetch(&next.comb_scalar, i);
+                }
+                *point = self.comb.lookup(self.proof, &groups[g].comb_scalar, i);
             }
         }
     }
@@ -346,95 +342,4 @@ fn climb_side_by_side<const K: usize>(
     }
     sums.add_negated(&step);
     keys.extend(sums.points.iter().zip(z_before).map(|(&sum, z_before)| Key { sum, z_before }));
-}
-
-/// What lifting needs to know of eight signatures.
-#[derive(Clone, Copy)]
-struct Abscissas {
-    /// The x-coordinates in words, least significant first.
-    x: [[u64; LANES]; 4],
-    /// Where y is to be odd.
-    odd: LaneMask,
-    /// Where a signature is out of its ranges, or there is none; x is 1 there, which is on the curve.
-    settled: LaneMask,
-}
-
-impl Abscissas {
-    const fn empty() -> Self {
-        Self { x: [[1; LANES], [0; LANES], [0; LANES], [0; LANES]], odd: 0, settled: LaneMask::MAX }
-    }
-
-    /// Of up to eight signatures; those out of their ranges are rejected.
-    fn new(signatures: &[Signature], verdicts: &mut [Verdict]) -> Self {
-        let mut abscissas = Self::empty();
-        for (lane, (signature, verdict)) in signatures.iter().zip(verdicts).enumerate() {
-            if let Err(rejection) = check_ranges(signature) {
-                *verdict = Err(rejection);
-                continue;
-            }
-            let has_overflown = signature.recovery_id & 2 != 0;
-            let x = words_of(&if has_overflown { plus_order(&signature.r) } else { signature.r });
-            for (words, word) in abscissas.x.iter_mut().zip(x) {
-                words[lane] = word;
-            }
-            abscissas.odd |= (signature.recovery_id & 1) << lane;
-            abscissas.settled &= !(1 << lane);
-        }
-        abscissas
-    }
-}
-
-/// The lanes of a mask.
-fn lanes_of(mask: LaneMask) -> impl Iterator<Item = usize> {
-    (0..LANES).filter(move |lane| mask >> lane & 1 != 0)
-}
-
-/// Words of a big-endian number, least significant first.
-#[inline(always)]
-fn words_of(number: &Word) -> [u64; 4] {
-    let (words, _) = number.as_chunks::<8>();
-    [3, 2, 1, 0].map(|i| u64::from_be_bytes(words[i]))
-}
-
-/// Scalars, and another number in the lanes that are settled, where there may be none.
-#[inline(always)]
-fn load_scalars<'a>(
-    proof: Avx512,
-    settled: LaneMask,
-    other: u64,
-    number: impl Fn(usize) -> &'a Word,
-) -> Scalar {
-    let mut words = [[other; LANES], [0; LANES], [0; LANES], [0; LANES]];
-    for lane in lanes_of(!settled) {
-        for (words, word) in words.iter_mut().zip(words_of(number(lane))) {
-            words[lane] = word;
-        }
-    }
-    Scalar::from_words(each!(4, i => Lanes::load(proof, &words[i])))
-}
-
-/// Public keys and addresses of points.
-#[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
-fn signers(x: &Fe, y: &Fe) -> ([[u8; 64]; LANES], [[u8; 20]; LANES]) {
-    let (x, y) = (x.canonical().to_words(), y.canonical().to_words());
-    let key = [x[3], x[2], x[1], x[0], y[3], y[2], y[1], y[0]];
-    let key = each!(8, i => key[i].swap_bytes());
-    // A key is one block: 64 bytes, then the padding.
-    let mut state = [key[0].splat_like(0); 25];
-    state[..8].copy_from_slice(&key);
-    state[8] = key[0].splat_like(1);
-    state[16] = key[0].splat_like(1 << 63);
-    permute(&mut state);
-    let bytes = |rows: [Lanes; LANES]| {
-        rows.map(|row| {
-            let mut bytes = [0; 64];
-            for (bytes, word) in bytes.chunks_exact_mut(8).zip(row.to_array()) {
-                bytes.copy_from_slice(&word.to_le_bytes());
-            }
-            bytes
-        })
-    };
-    let digests = bytes(Lanes::transpose(each!(8, i => state[i])));
-    let addresses = digests.map(|digest| std::array::from_fn(|i| digest[12 + i]));
-    (bytes(Lanes::transpose(key)), addresses)
 }
