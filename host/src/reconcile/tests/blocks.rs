@@ -49,6 +49,8 @@ impl Random {
 static WALLETS: LazyLock<Vec<Wallet>> =
     LazyLock::new(|| (0..24).map(|index| Wallet::derive(9, index)).collect());
 const FUNDED: usize = 20;
+/// Bytes of the addresses of more contracts like [`MORTAL`].
+const MORTALS: [u8; 6] = [0xd0, 0xd1, 0xd2, 0xd3, 0xd4, 0xd5];
 const BASE_FEE: u64 = 1_000;
 const BLOCK_GAS_LIMIT: u64 = 30_000_000;
 
@@ -85,6 +87,10 @@ impl Case {
             let balance = U256::from(random.below(2) * 1_000_000);
             let slots = (0..4).map(|slot| (U256::from(slot), U256::from(random.below(3))));
             world.insert(contract.address(), balance, 1, Bytes::from_static(contract.code), slots);
+        }
+        for address in MORTALS.map(Address::repeat_byte) {
+            let slots = [(U256::from(5), U256::from(5)), (U256::from(7), U256::from(1))];
+            world.insert(address, U256::from(9), 1, Bytes::from_static(MORTAL.code), slots);
         }
         let empty = Address::repeat_byte(0xe0);
         if random.one_in(2) {
@@ -234,11 +240,13 @@ impl Case {
     /// Where to, and with what.
     fn errand(&self, random: &mut Random) -> (TxKind, Bytes) {
         let place = random.pick(&self.places);
-        let target = match random.below(10) {
+        let target = match random.below(12) {
             0 => return (TxKind::Create, Bytes::from_static(random.pick(&INIT_CODES))),
             1 | 2 => FACTORY2.address(),
             3 => FACTORY.address(),
             4..8 => random.pick(&CONTRACTS.map(|contract| contract.address())),
+            8..10 => random.pick(&children()),
+            10 => MORTAL.address(),
             _ => place,
         };
         let input = if target == FACTORY.address() {
@@ -249,7 +257,7 @@ impl Case {
         } else if target == RELAY.address() {
             let behind = if random.one_in(2) { Vec::new() } else { self.words(random) };
             [place.into_word().as_slice(), &behind].concat()
-        } else if random.one_in(4) || (target == MORTAL.address() && !random.one_in(4)) {
+        } else if random.one_in(4) || (target == MORTAL.address() && random.one_in(2)) {
             Vec::new()
         } else {
             self.words(random)
@@ -327,9 +335,9 @@ impl Case {
     }
 }
 
-/// Addresses of what a block may create.
+/// Addresses of what a block may create, and of what it may destroy.
 fn children() -> Vec<Address> {
-    let mut children = Vec::new();
+    let mut children = MORTALS.map(Address::repeat_byte).to_vec();
     for (salt, init_code) in [(0, INIT_CODES[0]), (1, INIT_CODES[0]), (0, INIT_CODES[1]), (0, INIT_CODES[2])]
     {
         children.push(FACTORY2.address().create2(B256::with_last_byte(salt), keccak256(init_code)));
