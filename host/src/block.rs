@@ -113,7 +113,8 @@ mod tests {
 
     fn log(number: u64) -> Log {
         let topics = (0..number % 5).map(|topic| B256::from(U256::from(number * 7 + topic))).collect();
-        let data = Bytes::from(vec![number as u8; (number % 70) as usize]);
+        let len = usize::try_from(number % 70).unwrap();
+        let data = Bytes::from(vec![number.to_le_bytes()[0]; len]);
         Log {
             address: Address::from_word(U256::from(number).into()),
             data: LogData::new_unchecked(topics, data),

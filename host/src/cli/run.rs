@@ -74,9 +74,13 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, Failure> {
     let (mut ran, mut load) = (Duration::ZERO, Duration::ZERO);
     for path in &args.paths {
         let times = run::run_path(path, &accelerator, &options, &mut |event| {
-            if let Event::Block(report) = &event {
-                total.add(report);
-                has_mismatch |= !report.matched && !report.is_malformed && report.needs.is_none();
+            match &event {
+                Event::Block(report) => {
+                    total.add(report);
+                    has_mismatch |= !report.matched && !report.is_malformed && report.needs.is_none();
+                }
+                Event::Unreadable(_) => total.unreadable += 1,
+                Event::Loading(_) => {}
             }
             printer.event(&event)
         });
@@ -91,7 +95,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, Failure> {
     printer.total(&total)?;
     Ok(if has_mismatch {
         EXIT_MISMATCH
-    } else if total.matched < total.blocks {
+    } else if total.matched < total.blocks || total.unreadable > 0 {
         EXIT_BAD_INPUT
     } else {
         EXIT_MATCH
@@ -150,6 +154,10 @@ impl Printer {
                 write!(io::stderr(), "\r\x1b[Kloading {}", path.display()).or(Ok(()))
             }
             Event::Loading(_) => Ok(()),
+            Event::Unreadable(error) => {
+                eprintln!("{}outrider: {error}", if self.progress { "\r\x1b[K" } else { "" });
+                Ok(())
+            }
             Event::Block(report) => {
                 if self.progress {
                     let _ = write!(io::stderr(), "\r\x1b[K");

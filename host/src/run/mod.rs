@@ -51,6 +51,8 @@ pub enum Event<'a> {
     Loading(&'a Path),
     /// A block is done.
     Block(&'a BlockReport),
+    /// A file or case, or the rest of one, cannot be read; what comes after it goes on.
+    Unreadable(&'a RunError),
 }
 
 /// Takes events; an error ends the run.
@@ -88,7 +90,8 @@ pub enum RunError {
 /// Runs everything that `path` holds.
 ///
 /// # Errors
-/// Input that cannot be read ends the run; a block that fails does not, its report says so.
+/// A path that holds nothing of a known kind, and a sink that fails. A file that cannot be read, or a
+/// block that fails, ends nothing but its own case: events say so.
 pub fn run_path(
     path: &Path,
     accelerator: &Accelerator,
@@ -102,12 +105,18 @@ pub fn run_path(
     times.load += start.elapsed();
     loop {
         let start = Instant::now();
-        let Some(case) = source.next().transpose()? else { break };
-        sink(Event::Loading(&case.path))?;
-        let case = Loaded::new(case)?;
+        let Some(case) = source.next() else { break };
+        if let Ok(case) = &case {
+            sink(Event::Loading(&case.path))?;
+        }
+        let loaded = case.map_err(RunError::from).and_then(Loaded::new);
         times.load += start.elapsed();
         let start = Instant::now();
-        case.run(accelerator, options, sink)?;
+        match loaded.and_then(|case| case.run(accelerator, options, sink)) {
+            Err(RunError::Output(error)) => return Err(RunError::Output(error)),
+            Err(error) => sink(Event::Unreadable(&error))?,
+            Ok(()) => {}
+        }
         times.run += start.elapsed();
     }
     Ok(times)
@@ -144,13 +153,18 @@ impl Loaded {
         // Blocks of a test may be siblings; those of a chain stand on each other.
         let is_chain = self.chain.has_genesis() && self.expected.is_none();
         let mut next = self.blocks.next().transpose()?.map(|input| prepare(input, &spec, accelerator));
+        let mut unreadable = None;
         for position in 1.. {
             let Some(prepared) = next else { break };
-            let input = self.blocks.next().transpose()?;
+            let input = self.blocks.next().transpose().unwrap_or_else(|error| {
+                // First the block before it.
+                unreadable = Some(error);
+                None
+            });
             let (path, name) = (self.path.as_path(), self.name.as_deref());
             let chain = &mut self.chain;
             let head = chain.head();
-            let last = input.is_none();
+            let last = input.is_none() && unreadable.is_none();
             let expected = self.expected.as_ref().filter(|_| last);
             let job =
                 process::Job { path, name, executable: self.executable, expected, accelerator, options };
@@ -169,6 +183,6 @@ impl Loaded {
             }
             sink(Event::Block(&report))?;
         }
-        Ok(())
+        unreadable.map_or(Ok(()), |error| Err(error.into()))
     }
 }

@@ -251,6 +251,8 @@ pub struct Total {
     pub matched: usize,
     /// Blocks that could not be executed for want of state.
     pub incomplete: usize,
+    /// Files or cases that could not be read.
+    pub unreadable: usize,
     /// Wall time from the first block's bytes to the last checked result, without loading.
     pub seconds: f64,
     /// Transactions by that time.
