@@ -16,7 +16,7 @@ use crate::{
     lanes::{
         Executed, ExecutionError,
         evm::{LaneEvm, SharedState},
-        sequential::{Receipts, execution_context},
+        sequential::{self, Receipts, execution_context},
         speculation::{Board, Turn},
         transfer::{TransferLane, TransferRules},
     },
@@ -97,6 +97,10 @@ pub fn execute(
     }
     let (receipts, gas_used, lanes, reexecuted) = settling.finish();
     let executed = end_block(block, env, shared.into_inner(), receipts, gas_used)?;
+    if world.changes_bare_storage(&executed.changes) {
+        let lanes = LaneCounts { evm: block.transactions.len(), ..LaneCounts::default() };
+        return Ok(Reconciled { executed: sequential::execute(block, world, None)?, lanes, reexecuted });
+    }
     Ok(Reconciled { executed, lanes, reexecuted })
 }
 

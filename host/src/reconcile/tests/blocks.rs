@@ -76,6 +76,18 @@ impl Case {
         case
     }
 
+    /// The same, with storage where contracts are to be made: neither code nor nonce protects it.
+    pub(super) fn on_bare_storage(fork: Fork, seed: u64, count: usize) -> Self {
+        let mut random = Random(seed);
+        let mut case = Self::empty(fork, &mut random);
+        for address in &children()[MORTALS.len()..] {
+            let slots = [(U256::from(7), U256::from(8)), (U256::from(6), U256::from(1))];
+            case.world.insert(*address, U256::from(random.below(2)), 0, Bytes::new(), slots);
+        }
+        case.fill(&mut random, count);
+        case
+    }
+
     fn empty(fork: Fork, random: &mut Random) -> Self {
         let spec = ChainSpec::from_network(fork.name(), 1, []).unwrap();
         let mut world = World::with_capacity(Completeness::Whole, 64);
