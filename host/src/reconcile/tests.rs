@@ -166,6 +166,21 @@ fn any_number_of_threads_gives_the_same_block() {
     }
 }
 
+#[test]
+fn pre_states_at_the_ends_of_numbers_give_the_same_block() {
+    for fork in forks() {
+        let mut seen = Seen::default();
+        for seed in 500..512 {
+            let case = Case::on_extremes(fork, seed, 60);
+            let expected = case.sequentially();
+            seen.assert_equal(&case, &format!("{fork}, seed {seed}"), &execute_on(2, &case), &expected);
+            let ours = execute_scheduled(&case, || usize::MAX);
+            seen.assert_equal(&case, &format!("{fork}, seed {seed}, all ahead"), &ours, &expected);
+        }
+        assert!(seen.transactions > 300, "{fork}: {seen:?}");
+    }
+}
+
 /// revm takes such storage for empty once its account has changed; found by a pre-state that has it
 /// where contracts are made.
 #[test]

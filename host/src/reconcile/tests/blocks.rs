@@ -1,6 +1,6 @@
 //! Random blocks among few accounts, so that nearly every transaction depends on another.
 
-use super::contracts::{CONTRACTS, FACTORY, FACTORY2, INIT_CODES, MORTAL, RELAY};
+use super::contracts::{CONTRACTS, COUNTER, FACTORY, FACTORY2, INIT_CODES, MORTAL, RELAY};
 use crate::{
     block::{BlockContext, SignedTx},
     generate::Wallet,
@@ -83,6 +83,33 @@ impl Case {
         for address in &children()[MORTALS.len()..] {
             let slots = [(U256::from(7), U256::from(8)), (U256::from(6), U256::from(1))];
             case.world.insert(*address, U256::from(random.below(2)), 0, Bytes::new(), slots);
+        }
+        case.fill(&mut random, count);
+        case
+    }
+
+    /// The same over accounts at the ends of what numbers hold, and code that no one could deploy.
+    pub(super) fn on_extremes(fork: Fork, seed: u64, count: usize) -> Self {
+        let mut random = Random(seed);
+        let mut case = Self::empty(fork, &mut random);
+        for wallet in WALLETS.iter() {
+            let balance =
+                random.pick(&[U256::MAX, U256::MAX >> 1, U256::from(1) << 200, U256::from(1_u64 << 50)]);
+            let nonce = random.pick(&[0, 5, u64::MAX - 2, u64::MAX - 1, u64::MAX]);
+            case.world.insert(wallet.address(), balance, nonce, Bytes::new(), []);
+        }
+        let delegation = |to: Address| [&[0xef, 0x01, 0x00][..], to.as_slice()].concat();
+        let codes: [Vec<u8>; 5] = [
+            vec![0xef],
+            vec![0xef, 0x01, 0x00],
+            delegation(COUNTER.address()),
+            delegation(Address::repeat_byte(MORTALS[3])),
+            vec![0xef, 0x00, 0x01],
+        ];
+        for (id, code) in MORTALS.into_iter().zip(codes) {
+            let balance = random.pick(&[U256::MAX, U256::from(3)]);
+            let slots = [(U256::MAX, U256::MAX), (U256::from(5), U256::MAX)];
+            case.world.insert(Address::repeat_byte(id), balance, u64::MAX - 1, code.into(), slots);
         }
         case.fill(&mut random, count);
         case
@@ -298,7 +325,7 @@ impl Case {
                 let wallet = &WALLETS[usize::try_from(random.below(WALLETS.len() as u64)).unwrap()];
                 let address = if random.one_in(4) { Address::ZERO } else { random.pick(&self.places) };
                 // One too few where the authority is the sender itself, and so in vain.
-                let nonce = nonce_of(wallet.address()) + u64::from(random.one_in(8));
+                let nonce = nonce_of(wallet.address()).wrapping_add(u64::from(random.one_in(8)));
                 let authorization = Authorization { chain_id: U256::from(random.below(2)), address, nonce };
                 let signature = wallet.sign(authorization.signature_hash());
                 (authorization.into_signed(signature), RecoveredAuthority::Valid(wallet.address()))
