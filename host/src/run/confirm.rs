@@ -4,7 +4,7 @@ use super::{Chain, report::BlockReport, report::Mismatch};
 use crate::{
     block::BlockContext,
     lanes::{Executed, ExecutionError, sequential},
-    recover::recover_scalar,
+    recover::{Recovered, recover_scalar},
 };
 
 /// Executes a block with sequential revm on senders recovered anew by scalar CPU code.
@@ -14,6 +14,18 @@ pub(super) fn sequentially(context: &BlockContext<'_>, chain: &Chain) -> Result<
     let context =
         BlockContext { senders: &recovered.senders, authorities: &recovered.authorities, ..*context };
     sequential::execute(&context, chain.world(), chain.trie())
+}
+
+/// Notes where senders that were recovered in batches differ from those that scalar code recovered,
+/// and returns the latter.
+pub(super) fn senders(batch: &Recovered, scalar: Recovered, report: &mut BlockReport) -> Recovered {
+    let differing = batch.senders.iter().zip(&scalar.senders).enumerate().find(|(_, (a, b))| a != b);
+    if let Some((index, (ours, theirs))) = differing {
+        log::error!("block {:?}: sender {index} is {theirs}, but the batch said {ours}", report.number);
+        let field = format!("sender of transaction {index}, recovered in a batch");
+        report.mismatches.push(Mismatch::disagreement(&field, theirs.to_string(), ours.to_string()));
+    }
+    scalar
 }
 
 /// Compares what the lanes gave with sequential revm: receipts, logs, gas, requests and complete

@@ -6,9 +6,11 @@
 
 mod chain;
 mod confirm;
+mod execute;
 mod prepare;
 mod process;
 pub mod report;
+mod verdict;
 
 pub use chain::{Chain, Tried};
 

@@ -21,6 +21,19 @@ use core::ops::{Add, BitAnd, BitOr, BitXor, Sub};
 /// Lanes in a register.
 pub(crate) const LANES: usize = 8;
 
+/// An array of an expression for each k, written out: closures, as `array::from_fn` takes them, may end up as functions
+/// of their own without the instructions.
+macro_rules! each {
+    (2, $k:ident => $value:expr) => { each!($k in 0 1 => $value) };
+    (3, $k:ident => $value:expr) => { each!($k in 0 1 2 => $value) };
+    (4, $k:ident => $value:expr) => { each!($k in 0 1 2 3 => $value) };
+    (5, $k:ident => $value:expr) => { each!($k in 0 1 2 3 4 => $value) };
+    (8, $k:ident => $value:expr) => { each!($k in 0 1 2 3 4 5 6 7 => $value) };
+    (10, $k:ident => $value:expr) => { each!($k in 0 1 2 3 4 5 6 7 8 9 => $value) };
+    ($k:ident in $($i:literal)* => $value:expr) => { [$({ let $k: usize = $i; $value }),*] };
+}
+pub(crate) use each;
+
 /// One bit for each lane; bit i is lane i.
 pub(crate) type LaneMask = u8;
 
@@ -157,7 +170,8 @@ impl Lanes {
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "the remainder is below LEN, which is a usize")]
     pub(crate) fn to_indices<const LEN: usize>(self) -> [usize; LANES] {
-        self.to_array().map(|number| number as usize % LEN)
+        let numbers = self.to_array();
+        each!(8, lane => numbers[lane] as usize % LEN)
     }
 
     /// Writes the number of lane i to place i.
@@ -272,7 +286,7 @@ impl Lanes {
     /// Lane j of result i is lane i of row j.
     #[inline(always)]
     pub(crate) fn transpose(rows: [Self; LANES]) -> [Self; LANES] {
-        let [a, b, c, d, e, f, g, h] = rows.map(|row| row.0);
+        let [Self(a), Self(b), Self(c), Self(d), Self(e), Self(f), Self(g), Self(h)] = rows;
         // SAFETY: a `Lanes` proves that the processor has the instructions.
         unsafe {
             // Pairs of rows, then fours, then all eight.

@@ -10,7 +10,7 @@ mod tests;
 use rayon::prelude::*;
 
 use super::{Digest, Payloads, RATE_BYTES, keccak256_one};
-use crate::simd::lanes::{Avx512, LANES, LaneMask, Lanes};
+use crate::simd::lanes::{Avx512, LANES, LaneMask, Lanes, each};
 
 /// Payloads from which a batch is quicker here than one at a time.
 pub(super) const BATCH_LEN_MIN: usize = 3;
@@ -121,12 +121,14 @@ fn hash_in_order(
         if fresh == LaneMask::MAX {
             state = [Lanes::splat(proof, 0); STATE_WORDS];
         } else {
-            state = state.map(|word| word.keep(!fresh));
+            for word in &mut state {
+                *word = word.keep(!fresh);
+            }
         }
         let ended = absorb(proof, &mut state, &mut lanes);
         permute(&mut state);
         if ended != 0 {
-            let rows = Lanes::transpose(std::array::from_fn(|i| state[i]));
+            let rows = Lanes::transpose(each!(8, i => state[i]));
             for (i, lane) in lanes.iter_mut().enumerate().filter(|(i, _)| ended >> i & 1 != 0) {
                 let row = rows[i].to_array();
                 for (bytes, word) in digests[lane.item].chunks_exact_mut(8).zip(row) {

@@ -12,7 +12,7 @@ use super::inverse::Words;
 use super::multiples::{Multiples, denominators_len};
 use super::point::Affine;
 use super::scalar::Odd;
-use crate::simd::lanes::{Avx512, LANES, prefetch};
+use crate::simd::lanes::{Avx512, LANES, each, prefetch};
 
 /// Bits of a digit.
 const WINDOW: usize = 12;
@@ -76,7 +76,7 @@ impl Comb {
         let digit = scalars.digit::<WINDOW>(i, DIGITS);
         let index = digit.index.to_indices::<MULTIPLES>();
         let window = &self.windows[i];
-        let rows = std::array::from_fn(|lane| &window[index[lane]].0);
+        let rows = each!(8, lane => &window[index[lane]].0);
         Affine::from_rows(proof, rows).negated_where(digit.is_negative)
     }
 

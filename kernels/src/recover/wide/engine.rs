@@ -7,14 +7,17 @@ use super::blinding::Blinding;
 use super::comb::{self, Comb};
 use super::field::{Factor, Fe, POWERS, Wide, square_roots};
 use super::multiples::{Multiples, denominators_len};
-use super::point::{Affine, GENERATOR, Jacobian, PAIR, add_affine, add_negated, double_negated, pair};
+use super::point::{Affine, GENERATOR, Jacobian, PAIR, Sums, add_affine, add_affine_one, pair};
 use super::scalar::{Odd, Scalar};
 use super::table::{self, Halves, Table};
 use crate::keccak::wide::permute;
-use crate::simd::lanes::{Avx512, LANES, LaneMask, Lanes};
+use crate::simd::lanes::{Avx512, LANES, LaneMask, Lanes, each};
 
 /// Points that a group needs for its multiples: so many, and the power that they are added to.
 const MULTIPLES_STRIDE: usize = table::MULTIPLES + 1;
+
+/// Groups that climb side by side, so that each fills the others' waiting.
+const CLIMBERS: usize = 4;
 
 /// What all batches share.
 pub(super) struct Engine {
@@ -133,10 +136,10 @@ impl Engine {
                 let start = ((first + k) * LANES).min(signatures.len());
                 let end = (start + LANES).min(signatures.len());
                 loaded[k] = Abscissas::new(&signatures[start..end], &mut verdicts[start..end]);
-                let x = Fe::from_words(loaded[k].x.map(|words| Lanes::load(proof, &words)));
+                let x = Fe::from_words(each!(4, i => Lanes::load(proof, &loaded[k].x[i])));
                 right[k] = Wide::product(&x, &Wide::square(&x).factor()).reduced().plus_small(&seven);
             }
-            let roots = square_roots(&right.map(Fe::factor));
+            let roots = square_roots(&each!(4, k => right[k].factor()));
             for (k, (loaded, root)) in loaded.iter().zip(roots).enumerate().take(groups - first) {
                 let root = root.below_2_256().canonical();
                 let off_curve = !Wide::square(&root).reduced().equal(&right[k]);
@@ -144,7 +147,7 @@ impl Engine {
                     verdicts[(first + k) * LANES + lane] = Err(Rejection::NotOnCurve);
                 }
                 let point = Affine {
-                    x: Fe::from_words(loaded.x.map(|words| Lanes::load(proof, &words))),
+                    x: Fe::from_words(each!(4, i => Lanes::load(proof, &loaded.x[i]))),
                     y: root.negated_where(root.is_odd() ^ loaded.odd),
                 };
                 let settled = loaded.settled | off_curve;
@@ -165,15 +168,16 @@ impl Engine {
         let proof = self.proof;
         let blind = Scalar::splat(proof, self.blinding.end);
         let Workspace { groups, ratios, ratio_products, .. } = workspace;
+        // Settled lanes go on with r = s = 1, which have inverses, and z = 0, whose key, R, is not at infinity.
         ratios.clear();
         for (g, group) in groups.iter().enumerate() {
-            ratios.push(load_scalars(proof, group.settled, |lane| &signatures[g * LANES + lane].r));
+            ratios.push(load_scalars(proof, group.settled, 1, |lane| &signatures[g * LANES + lane].r));
         }
         invert_all(ratios, ratio_products, |_, _| unreachable!("r is between 1 and n - 1"));
         for (g, (group, inverse)) in groups.iter_mut().zip(ratios).enumerate() {
             let item = |lane: usize| g * LANES + lane;
-            let z = load_scalars(proof, group.settled, |lane| &hashes[item(lane)]);
-            let s = load_scalars(proof, group.settled, |lane| &signatures[item(lane)].s);
+            let z = load_scalars(proof, group.settled, 0, |lane| &hashes[item(lane)]);
+            let s = load_scalars(proof, group.settled, 1, |lane| &signatures[item(lane)].s);
             group.comb_scalar = z.times(inverse).canonical().plus(&blind).odd();
             group.halves = s.times(inverse).canonical().split();
         }
@@ -261,32 +265,38 @@ impl Engine {
             }
         }
         invert_all(denominators, products, |i, lanes| groups[i / table::DIGITS].exceptional |= lanes);
-        let start = Affine::splat(proof, self.blinding.start).jacobian();
+        let start = Affine::splat(proof, self.blinding.start);
+        let mut sums = Sums::<CLIMBERS>::new(&start);
+        let mut step = [start; CLIMBERS];
         keys.clear();
-        for (g, groups) in groups.chunks_exact(PAIR).enumerate() {
-            let tables = &tables[g * PAIR..][..PAIR];
-            let inverses = &denominators[g * PAIR * table::DIGITS..][..PAIR * table::DIGITS];
-            // Both halves of a digit at once: digit · R + other digit · λR.
-            let step = |i: usize| {
-                add_affine(
-                    &pair!(k => tables[k].first(proof, &groups[k].halves, i)),
-                    &pair!(k => tables[k].second(proof, &groups[k].halves, i)),
-                    pair!(k => &inverses[k * table::DIGITS + i]),
-                )
-            };
-            let mut sum = [start; PAIR];
-            // Each addition negates the sum, and so does an odd number of doublings: what is added is never negative.
-            add_negated(&mut sum, &step(table::DIGITS - 1));
-            for i in (0..table::DIGITS - 1).rev() {
-                for _ in 0..table::DIGIT_DOUBLINGS {
-                    double_negated(&mut sum);
+        for g in (0..groups.len()).step_by(CLIMBERS) {
+            // If they do not come out even, the last group climbs more than once.
+            let at: [usize; CLIMBERS] = std::array::from_fn(|k| (g + k).min(groups.len() - 1));
+            sums.points = [start.jacobian(); CLIMBERS];
+            for i in (0..table::DIGITS).rev() {
+                // Both halves of a digit at once: digit · R + other digit · λR.
+                for k in 0..CLIMBERS {
+                    let (table, halves) = (&tables[at[k]], &groups[at[k]].halves);
+                    let (p, q) = (table.first(proof, halves, i), table.second(proof, halves, i));
+                    step[k] = add_affine_one(&p, &q, &denominators[at[k] * table::DIGITS + i]);
                 }
-                add_negated(&mut sum, &step(i));
+                // Each addition negates the sum, and so does an odd number of doublings: what is added is never
+                // negative.
+                sums.add_negated(&step);
+                if i > 0 {
+                    for _ in 0..table::DIGIT_DOUBLINGS {
+                        sums.double_negated();
+                    }
+                }
             }
             // It is negative once more, and −(−a + b) = a − b.
-            let z_before = pair!(k => sum[k].z);
-            add_negated(&mut sum, &pair!(k => comb_points[(g * PAIR + k) * comb::DIGITS]));
-            keys.extend(pair!(k => Key { sum: sum[k], z_before: z_before[k] }));
+            let z_before = sums.points.map(|point| point.z);
+            for k in 0..CLIMBERS {
+                step[k] = comb_points[at[k] * comb::DIGITS];
+            }
+            sums.add_negated(&step);
+            let new = sums.points.iter().zip(z_before).map(|(&sum, z_before)| Key { sum, z_before });
+            keys.extend(new.take(groups.len() - g));
         }
     }
 
@@ -368,23 +378,29 @@ fn words_of(number: &Word) -> [u64; 4] {
     [3, 2, 1, 0].map(|i| u64::from_be_bytes(words[i]))
 }
 
-/// Scalars, and 1 in the lanes that are settled: zeros have no inverses, and there may be no number.
+/// Scalars, and another number in the lanes that are settled, where there may be none.
 #[inline(always)]
-fn load_scalars<'a>(proof: Avx512, settled: LaneMask, number: impl Fn(usize) -> &'a Word) -> Scalar {
-    let mut words = [[1; LANES], [0; LANES], [0; LANES], [0; LANES]];
+fn load_scalars<'a>(
+    proof: Avx512,
+    settled: LaneMask,
+    other: u64,
+    number: impl Fn(usize) -> &'a Word,
+) -> Scalar {
+    let mut words = [[other; LANES], [0; LANES], [0; LANES], [0; LANES]];
     for lane in lanes_of(!settled) {
         for (words, word) in words.iter_mut().zip(words_of(number(lane))) {
             words[lane] = word;
         }
     }
-    Scalar::from_words(words.map(|words| Lanes::load(proof, &words)))
+    Scalar::from_words(each!(4, i => Lanes::load(proof, &words[i])))
 }
 
 /// Public keys and addresses of points.
 #[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
 fn signers(x: &Fe, y: &Fe) -> ([[u8; 64]; LANES], [[u8; 20]; LANES]) {
     let (x, y) = (x.canonical().to_words(), y.canonical().to_words());
-    let key = [x[3], x[2], x[1], x[0], y[3], y[2], y[1], y[0]].map(Lanes::swap_bytes);
+    let key = [x[3], x[2], x[1], x[0], y[3], y[2], y[1], y[0]];
+    let key = each!(8, i => key[i].swap_bytes());
     // A key is one block: 64 bytes, then the padding.
     let mut state = [key[0].splat_like(0); 25];
     state[..8].copy_from_slice(&key);
@@ -400,7 +416,7 @@ fn signers(x: &Fe, y: &Fe) -> ([[u8; 64]; LANES], [[u8; 20]; LANES]) {
             bytes
         })
     };
-    let digests = bytes(Lanes::transpose(std::array::from_fn(|i| state[i])));
+    let digests = bytes(Lanes::transpose(each!(8, i => state[i])));
     let addresses = digests.map(|digest| std::array::from_fn(|i| digest[12 + i]));
     (bytes(Lanes::transpose(key)), addresses)
 }

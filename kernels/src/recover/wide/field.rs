@@ -12,7 +12,7 @@
 //! constructor checks its bounds in debug builds.
 
 use super::inverse::{Modulus, Words};
-use crate::simd::lanes::{Avx512, LaneMask, Lanes};
+use crate::simd::lanes::{Avx512, LaneMask, Lanes, each};
 
 /// p.
 pub(super) const PRIME: Words = [0xffff_fffe_ffff_fc2f, u64::MAX, u64::MAX, u64::MAX];
@@ -131,7 +131,7 @@ impl Fe {
     /// One number in every lane.
     #[inline(always)]
     pub(super) fn splat(proof: Avx512, words: Words) -> Self {
-        Self::from_words(words.map(|word| Lanes::splat(proof, word)))
+        Self::from_words(each!(4, i => Lanes::splat(proof, words[i])))
     }
 
     /// Numbers below 2^256, in words of 64 bits.
@@ -173,13 +173,13 @@ impl Fe {
     /// self + other, below 2^257.1.
     #[inline(always)]
     pub(super) fn plus(&self, other: &Self) -> Factor {
-        Factor::new(carry(std::array::from_fn(|k| self.0[k] + other.0[k])))
+        Factor::new(carry(each!(5, k => self.0[k] + other.0[k])))
     }
 
     /// self + other, for values whose sum is below 2^256 + 2^218, such as a canonical element and a small number.
     #[inline(always)]
     pub(super) fn plus_small(&self, other: &Self) -> Self {
-        Self::new(masked(carry(std::array::from_fn(|k| self.0[k] + other.0[k]))))
+        Self::new(masked(carry(each!(5, k => self.0[k] + other.0[k]))))
     }
 
     /// Limbs of self − times · other + `multiple` · p, of magnitude below 2^55.
@@ -226,7 +226,7 @@ impl Fe {
     /// `yes` in the lanes of the mask, self in the others.
     #[inline(always)]
     pub(super) fn replace(&self, mask: LaneMask, yes: &Self) -> Self {
-        Self(std::array::from_fn(|k| self.0[k].replace(mask, yes.0[k])))
+        Self(each!(5, k => self.0[k].replace(mask, yes.0[k])))
     }
 
     /// The same residue below p.
@@ -239,7 +239,7 @@ impl Fe {
         let mut less = masked(carry(less));
         let over = less[4].any_bit(less[4].splat_like(1 << TOP_BITS));
         less[4] = less[4] & less[4].splat_like(TOP_MASK);
-        Self::new(std::array::from_fn(|k| limbs[k].replace(over, less[k])))
+        Self::new(each!(5, k => limbs[k].replace(over, less[k])))
     }
 
     /// The same residue below 2^256.
@@ -290,7 +290,7 @@ impl Factor {
     /// `yes` in the lanes of the mask, self in the others.
     #[inline(always)]
     pub(super) fn replace(&self, mask: LaneMask, yes: &Self) -> Self {
-        Self(std::array::from_fn(|k| self.0[k].replace(mask, yes.0[k])))
+        Self(each!(5, k => self.0[k].replace(mask, yes.0[k])))
     }
 
     /// The same residue below 2^256, which can be added.
@@ -303,7 +303,7 @@ impl Factor {
     /// Lane i becomes what lane (i + N) mod 8 was.
     #[inline(always)]
     pub(super) fn rotate_lanes<const N: i32>(&self) -> Self {
-        Self(self.0.map(Lanes::rotate_lanes::<N>))
+        Self(each!(5, k => self.0[k].rotate_lanes::<N>()))
     }
 
     #[inline(always)]
@@ -357,7 +357,7 @@ impl Wide {
     /// Twice as much in each column.
     #[inline(always)]
     pub(super) fn doubled(self) -> Self {
-        Self(self.0.map(|column| column + column))
+        Self(each!(10, k => self.0[k] + self.0[k]))
     }
 
     /// self − the sum of elements with their weights, which must be below 8 together; 2^56 more in five columns.
@@ -416,13 +416,15 @@ impl Wide {
     /// Twice the residue.
     #[inline(always)]
     pub(super) fn factor_twice(self) -> Factor {
-        Factor::new(carry(self.folded().map(|limb| limb + limb)))
+        let limbs = self.folded();
+        Factor::new(carry(each!(5, k => limbs[k] + limbs[k])))
     }
 
     /// Three times the residue.
     #[inline(always)]
     pub(super) fn factor_thrice(self) -> Factor {
-        Factor::new(carry(self.folded().map(|limb| limb + limb + limb)))
+        let limbs = self.folded();
+        Factor::new(carry(each!(5, k => limbs[k] + limbs[k] + limbs[k])))
     }
 }
 

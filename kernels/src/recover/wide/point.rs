@@ -7,7 +7,7 @@
 
 use super::field::{Factor, Fe, Wide};
 use super::inverse::Words;
-use crate::simd::lanes::{Avx512, LANES, LaneMask, Lanes};
+use crate::simd::lanes::{Avx512, LANES, LaneMask, Lanes, each};
 
 /// The generator's x and y.
 pub(super) const GENERATOR: [Words; 2] = [
@@ -60,7 +60,7 @@ impl Affine {
     /// The point of row i in lane i: the words of x, then those of y.
     #[inline(always)]
     pub(super) fn from_rows(proof: Avx512, rows: [&[u64; 8]; LANES]) -> Self {
-        let [a, b, c, d, e, f, g, h] = Lanes::transpose(rows.map(|row| Lanes::load(proof, row)));
+        let [a, b, c, d, e, f, g, h] = Lanes::transpose(each!(8, lane => Lanes::load(proof, rows[lane])));
         Self { x: Fe::from_words([a, b, c, d]), y: Fe::from_words([e, f, g, h]) }
     }
 
@@ -97,6 +97,12 @@ pub(super) fn add_affine(p: &[Affine; PAIR], q: &[Affine; PAIR], inverse: [&Fact
     pair!(k => along(&p[k], &q[k].x, &slope[k]))
 }
 
+/// p + q, given 1 / (q.x − p.x). 2 multiplications, 1 squaring.
+#[inline(always)]
+pub(super) fn add_affine_one(p: &Affine, q: &Affine, inverse: &Factor) -> Affine {
+    along(p, &q.x, &q.y.minus(&p.y).times(inverse))
+}
+
 /// 2p, given 1 / 2y. 2 multiplications, 2 squarings.
 #[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
 pub(super) fn double_affine(p: &[Affine; PAIR], inverse: [&Factor; PAIR]) -> [Affine; PAIR] {
@@ -112,37 +118,74 @@ fn along(p: &Affine, other_x: &Fe, slope: &Factor) -> Affine {
     Affine { x, y }
 }
 
-/// −2p. 3 multiplications, 4 squarings, 6 reductions.
-#[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
-pub(super) fn double_negated(p: &mut [Jacobian; PAIR]) {
-    let three_xx = pair!(k => Wide::square(&p[k].x).factor_thrice());
-    let two_yy = pair!(k => Wide::square(&p[k].y).factor_twice());
-    let z = pair!(k => Wide::product(&p[k].y, &p[k].z).factor_twice());
-    let two_xyy = pair!(k => Wide::product(&p[k].x, &two_yy[k]).reduced());
-    let x = pair!(k => Wide::square(&three_xx[k]).minus([(&two_xyy[k], 2)]).reduced());
-    // −Y = 3X² (X' − 4XY²) + 8Y⁴, with two products in one reduction.
-    let y = pair!(k => {
-        let rise = x[k].minus_twice(&two_xyy[k]);
-        Wide::square(&two_yy[k]).doubled().plus_product(&three_xx[k], &rise).reduced()
-    });
-    *p = pair!(k => Jacobian { x: x[k], y: y[k], z: z[k] });
+/// Sums of points in Jacobian coordinates, K groups side by side, so that each fills the others' waiting.
+///
+/// Each step is done for all groups before the next, in loops that are not unrolled: their bodies are long, and K of
+/// them would not fit into the cache of instructions. What passes from step to step has its place here.
+#[derive(Debug)]
+pub(super) struct Sums<const K: usize> {
+    /// The sums.
+    pub(super) points: [Jacobian; K],
+    factors: [[Factor; K]; 5],
+    elements: [[Fe; K]; 2],
 }
 
-/// −(p + q). 8 multiplications, 3 squarings, 10 reductions.
-#[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
-pub(super) fn add_negated(p: &mut [Jacobian; PAIR], q: &[Affine; PAIR]) {
-    let zz = pair!(k => p[k].z.squared());
-    let h = pair!(k => Wide::product(&q[k].x, &zz[k]).minus([(&p[k].x, 0)]).factor());
-    let zzz = pair!(k => p[k].z.times(&zz[k]));
-    let hh = pair!(k => h[k].squared());
-    let r = pair!(k => Wide::product(&q[k].y, &zzz[k]).minus([(&p[k].y, 0)]).factor());
-    let z = pair!(k => p[k].z.times(&h[k]));
-    let v = pair!(k => Wide::product(&p[k].x, &hh[k]).reduced());
-    let hhh = pair!(k => Wide::product(&h[k], &hh[k]).reduced());
-    let x = pair!(k => Wide::square(&r[k]).minus([(&hhh[k], 0), (&v[k], 1)]).reduced());
-    // −Y = r (X' − V) + Y H³, with two products in one reduction.
-    let y = pair!(k => {
-        Wide::product(&p[k].y, &hhh[k]).plus_product(&r[k], &x[k].minus(&v[k])).reduced()
-    });
-    *p = pair!(k => Jacobian { x: x[k], y: y[k], z: z[k] });
+impl<const K: usize> Sums<K> {
+    #[inline(always)]
+    pub(super) fn new(start: &Affine) -> Self {
+        let point = start.jacobian();
+        Self { points: [point; K], factors: [[point.z; K]; 5], elements: [[point.x; K]; 2] }
+    }
+
+    /// p becomes −2p. 3 multiplications, 4 squarings, 6 reductions.
+    #[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
+    pub(super) fn double_negated(&mut self) {
+        let Self { points: p, factors: [three_xx, two_yy, ..], elements: [two_xyy, _] } = self;
+        for k in 0..K {
+            three_xx[k] = Wide::square(&p[k].x).factor_thrice();
+            two_yy[k] = Wide::square(&p[k].y).factor_twice();
+        }
+        for k in 0..K {
+            two_xyy[k] = Wide::product(&p[k].x, &two_yy[k]).reduced();
+            p[k].z = Wide::product(&p[k].y, &p[k].z).factor_twice();
+        }
+        for k in 0..K {
+            p[k].x = Wide::square(&three_xx[k]).minus([(&two_xyy[k], 2)]).reduced();
+        }
+        // −Y = 3X² (X' − 4XY²) + 8Y⁴, with two products in one reduction.
+        for k in 0..K {
+            let rise = p[k].x.minus_twice(&two_xyy[k]);
+            p[k].y = Wide::square(&two_yy[k]).doubled().plus_product(&three_xx[k], &rise).reduced();
+        }
+    }
+
+    /// p becomes −(p + q). 8 multiplications, 3 squarings, 10 reductions.
+    #[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
+    pub(super) fn add_negated(&mut self, q: &[Affine; K]) {
+        let Self { points: p, factors: [zz, zzz, h, hh, r], elements: [v, hhh] } = self;
+        for k in 0..K {
+            zz[k] = p[k].z.squared();
+        }
+        for k in 0..K {
+            h[k] = Wide::product(&q[k].x, &zz[k]).minus([(&p[k].x, 0)]).factor();
+            zzz[k] = p[k].z.times(&zz[k]);
+        }
+        for k in 0..K {
+            hh[k] = h[k].squared();
+            r[k] = Wide::product(&q[k].y, &zzz[k]).minus([(&p[k].y, 0)]).factor();
+            p[k].z = p[k].z.times(&h[k]);
+        }
+        for k in 0..K {
+            v[k] = Wide::product(&p[k].x, &hh[k]).reduced();
+            hhh[k] = Wide::product(&h[k], &hh[k]).reduced();
+        }
+        for k in 0..K {
+            p[k].x = Wide::square(&r[k]).minus([(&hhh[k], 0), (&v[k], 1)]).reduced();
+        }
+        // −Y = r (X' − V) + Y H³, with two products in one reduction.
+        for k in 0..K {
+            let rise = p[k].x.minus(&v[k]);
+            p[k].y = Wide::product(&p[k].y, &hhh[k]).plus_product(&r[k], &rise).reduced();
+        }
+    }
 }

@@ -5,7 +5,7 @@
 
 use super::field::{LIMB_BITS, LIMB_MASK, masked, multiply_into};
 use super::inverse::{Modulus, Words};
-use crate::simd::lanes::{Avx512, LaneMask, Lanes};
+use crate::simd::lanes::{Avx512, LaneMask, Lanes, each};
 
 /// n.
 pub(super) const ORDER: Words =
@@ -95,7 +95,7 @@ impl Scalar {
 
     #[inline(always)]
     pub(super) fn splat(proof: Avx512, words: Words) -> Self {
-        Self::from_words(words.map(|word| Lanes::splat(proof, word)))
+        Self::from_words(each!(4, i => Lanes::splat(proof, words[i])))
     }
 
     #[inline(always)]
@@ -113,7 +113,7 @@ impl Scalar {
     /// `yes` in the lanes of the mask, self in the others.
     #[inline(always)]
     pub(super) fn replace(&self, mask: LaneMask, yes: &Self) -> Self {
-        Self(std::array::from_fn(|k| self.0[k].replace(mask, yes.0[k])))
+        Self(each!(5, k => self.0[k].replace(mask, yes.0[k])))
     }
 
     /// R, which is 1 to [`Self::times`].
@@ -126,7 +126,7 @@ impl Scalar {
     #[inline(always)]
     pub(super) fn times(&self, other: &Self) -> Self {
         let zero = self.0[0].splat_like(0);
-        let order = ORDER_LIMBS.map(|limb| zero.splat_like(limb));
+        let order = each!(5, k => zero.splat_like(ORDER_LIMBS[k]));
         let inverse = zero.splat_like(ORDER_INVERSE_NEGATED);
         let mut c = multiply_into([zero; 10], &self.0, &other.0);
         for i in 0..5 {
@@ -156,7 +156,7 @@ impl Scalar {
         }
         let less = masked(carry_signed(less));
         let under = less[4].negative();
-        let scalar = Self::new(std::array::from_fn(|k| less[k].replace(under, self.0[k])));
+        let scalar = Self::new(each!(5, k => less[k].replace(under, self.0[k])));
         debug_assert!(scalar.0[4].all_below(1 << 48), "below n");
         scalar
     }
@@ -164,7 +164,7 @@ impl Scalar {
     /// self + other, for values below n.
     #[inline(always)]
     pub(super) fn plus(&self, other: &Self) -> Self {
-        let mut sum: [Lanes; 5] = std::array::from_fn(|k| self.0[k] + other.0[k]);
+        let mut sum = each!(5, k => self.0[k] + other.0[k]);
         for k in 0..4 {
             sum[k + 1] = sum[k + 1] + sum[k].shr::<LIMB_BITS>();
         }
@@ -174,13 +174,13 @@ impl Scalar {
     /// Lane i becomes what lane (i + N) mod 8 was.
     #[inline(always)]
     pub(super) fn rotate_lanes<const N: i32>(&self) -> Self {
-        Self(self.0.map(Lanes::rotate_lanes::<N>))
+        Self(each!(5, k => self.0[k].rotate_lanes::<N>()))
     }
 
     /// Words of 64 bits of a canonical scalar in lane 0.
     #[inline(always)]
     pub(super) fn first_words(&self) -> Words {
-        let [a, b, c, d, e] = self.0.map(|limb| limb.to_array()[0]);
+        let [a, b, c, d, e] = each!(5, k => self.0[k].to_array()[0]);
         [a | b << 52, b >> 12 | c << 40, c >> 24 | d << 28, d >> 36 | e << 16]
     }
 
@@ -193,10 +193,7 @@ impl Scalar {
             *limb = limb.splat_like(order) - *limb;
         }
         let difference = masked(carry_signed(difference));
-        Odd {
-            limbs: std::array::from_fn(|k| self.0[k].replace(is_even, difference[k])),
-            is_negative: is_even,
-        }
+        Odd { limbs: each!(5, k => self.0[k].replace(is_even, difference[k])), is_negative: is_even }
     }
 
     /// k1 and k2, both odd and below 2^129 in magnitude, with k1 + k2·λ ≡ self, for a canonical scalar.
@@ -229,7 +226,7 @@ impl Scalar {
     #[inline(always)]
     fn times_and_shift_384(&self, g: [u64; 5]) -> [Lanes; 3] {
         let zero = self.0[0].splat_like(0);
-        let mut c = multiply_into([zero; 10], &self.0, &g.map(|limb| zero.splat_like(limb)));
+        let mut c = multiply_into([zero; 10], &self.0, &each!(5, k => zero.splat_like(g[k])));
         // 384 is 7 · 52 + 20.
         c[7] = c[7] + zero.splat_like(1 << 19);
         for k in 0..9 {
@@ -262,7 +259,7 @@ fn minus_products(
     let zero = k[0].splat_like(0);
     let mut sum = [zero; 3];
     for (x, y) in [(a, b), (c, d)] {
-        let y = y.map(|limb| zero.splat_like(limb));
+        let y = each!(3, i => zero.splat_like(y[i]));
         for i in 0..3 {
             for j in 0..3 - i {
                 sum[i + j] = sum[i + j].madd_low(x[i], y[j]);
@@ -272,7 +269,7 @@ fn minus_products(
             }
         }
     }
-    signed_limbs(std::array::from_fn(|i| k[i] - sum[i]))
+    signed_limbs(each!(3, i => k[i] - sum[i]))
 }
 
 /// Carries between three signed limbs and takes the result modulo 2^156, from −2^155 on.
@@ -302,7 +299,8 @@ impl Odd<3> {
         let limbs = signed_limbs(limbs);
         let is_negative = limbs[2].negative();
         let zero = limbs[0].splat_like(0);
-        let limbs = signed_limbs(limbs.map(|limb| limb.replace_with_difference(is_negative, zero, limb)));
+        let limbs =
+            signed_limbs(each!(3, i => limbs[i].replace_with_difference(is_negative, zero, limbs[i])));
         debug_assert!(limbs[2].all_below(1 << 25), "magnitude below 2^129");
         Self { limbs, is_negative }
     }

@@ -4,7 +4,7 @@ use super::field::{Fe, Wide};
 use super::inverse::Words;
 use super::point::Affine;
 use super::scalar::{Digit, Odd};
-use crate::simd::lanes::{Avx512, LANES, LaneMask, Lanes};
+use crate::simd::lanes::{Avx512, LANES, LaneMask, Lanes, each};
 
 /// Bits of a digit. Each costs 5 doublings and, for both halves of u2, one affine and one mixed addition.
 const WINDOW: usize = 5;
@@ -72,7 +72,7 @@ impl Table {
     #[inline(always)]
     fn rows<const START: usize>(&self, proof: Avx512, index: Lanes) -> [Lanes; LANES] {
         let index = index.to_indices::<MULTIPLES>();
-        Lanes::transpose(std::array::from_fn(|lane| {
+        Lanes::transpose(each!(8, lane => {
             let entry = &self.0[lane][index[lane]].0;
             Lanes::load(proof, entry[START..START + 8].as_array().expect("8 words"))
         }))

@@ -12,7 +12,7 @@ use super::batch::invert_all;
 use super::blinding::Blinding;
 use super::field::{Factor, Fe, PRIME, Wide, square_roots};
 use super::inverse::Words;
-use super::point::{Affine, Jacobian, add_affine, add_negated, double_affine, double_negated};
+use super::point::{Affine, Jacobian, Sums, add_affine, double_affine};
 use super::scalar::Scalar;
 use super::*;
 use crate::simd::lanes::{LANES, Lanes};
@@ -291,13 +291,13 @@ fn sums_of_points_match_k256() {
             assert_points("affine sum", &sums[1], &sum);
             let doubles = double_affine(&[a, a], [&inverses[1]; 2]);
             assert_points("affine double", &doubles[0], &double);
-            let mut jacobian = [a.jacobian(), b.jacobian()];
-            double_negated(&mut jacobian);
-            assert_points("double", &to_affine(&jacobian[0]), &double.map(|point| -point));
+            let mut sums = Sums::<2>::new(&a);
+            sums.double_negated();
+            assert_points("double", &to_affine(&sums.points[0]), &double.map(|point| -point));
             // −(−2p + q) = 2p − q.
-            add_negated(&mut jacobian, &[b, a]);
+            sums.add_negated(&[a, b]);
             let expected = std::array::from_fn(|lane| double[lane] - q[lane]);
-            assert_points("sum", &to_affine(&jacobian[0]), &expected);
+            assert_points("sum", &to_affine(&sums.points[1]), &expected);
         }
     }
 }
@@ -351,6 +351,34 @@ fn lanes_match_libsecp256k1_at_chunk_boundaries() {
         let wrong = (0..len).find(|&i| verdicts[i] != expected[i]);
         assert_eq!(wrong, None, "seed 38, batch of {len}");
     }
+}
+
+/// Signatures with hashes that they do not sign: they recover to keys that nobody has.
+fn mismatched(seed: u64, len: usize) -> (Vec<Word>, Vec<Signature>) {
+    let (_, signatures) = random_batch(seed, 512);
+    let mut numbers = Numbers::new(seed + 1);
+    ((0..len).map(|_| numbers.word()).collect(), signatures.into_iter().cycle().take(len).collect())
+}
+
+fn assert_large_batch(seed: u64, len: usize) {
+    let Some(engine) = engine() else { return };
+    let (hashes, signatures) = mismatched(seed, len);
+    let batch = Batch::new(Messages::Hashes(&hashes), &signatures).unwrap();
+    let verdicts = recover_with(engine, &batch);
+    let wrong =
+        (0..len).into_par_iter().find_first(|&i| verdicts[i] != recover_one(&hashes[i], &signatures[i]));
+    assert_eq!(wrong, None, "seed {seed}, batch of {len}");
+}
+
+#[test]
+fn lanes_match_libsecp256k1_in_a_batch_of_16384() {
+    assert_large_batch(44, 16_384);
+}
+
+#[test]
+#[ignore = "takes ten seconds"]
+fn lanes_match_libsecp256k1_in_a_batch_of_100000() {
+    assert_large_batch(45, 100_000);
 }
 
 #[test]
