@@ -49,6 +49,11 @@ impl Account {
         self.balance.is_zero() && self.nonce == 0 && !self.has_code()
     }
 
+    /// Whether it has neither code nor a nonce, as before its first transaction.
+    pub fn is_bare(&self) -> bool {
+        self.nonce == 0 && !self.has_code()
+    }
+
     /// Whether code (a delegation designator included) is set.
     pub fn has_code(&self) -> bool {
         self.code_hash != KECCAK256_EMPTY

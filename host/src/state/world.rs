@@ -27,6 +27,8 @@ pub struct World {
     codes: B256Map<Bytecode>,
     /// Hashes of earlier blocks; those more than 256 back are dropped.
     block_hashes: BTreeMap<u64, B256>,
+    /// Whether there may be accounts with [bare storage](Self::changes_bare_storage).
+    has_bare_storage: bool,
 }
 
 /// BLOCKHASH reaches this many blocks back.
@@ -41,6 +43,7 @@ impl World {
             storage: AddressMap::default(),
             codes: B256Map::default(),
             block_hashes: BTreeMap::new(),
+            has_bare_storage: false,
         }
     }
 
@@ -87,11 +90,13 @@ impl World {
             self.codes.insert(hash, bytecode);
             hash
         };
-        self.accounts.insert(address, Account { balance, nonce, code_hash });
+        let account = Account { balance, nonce, code_hash };
+        self.accounts.insert(address, account);
         let slots: HashMap<U256, U256> = storage.into_iter().filter(|(_, value)| !value.is_zero()).collect();
         if slots.is_empty() {
             self.storage.remove(&address);
         } else {
+            self.has_bare_storage |= account.is_bare();
             self.storage.insert(address, slots);
         }
     }
@@ -112,6 +117,18 @@ impl World {
     /// The slots of one account that are not zero.
     pub fn slots(&self, address: &Address) -> Option<&HashMap<U256, U256>> {
         self.storage.get(address)
+    }
+
+    /// Whether `changes` concern an account that has storage, but neither code nor a nonce.
+    ///
+    /// Before Spurious Dragon a creation that stored something and left no code made such accounts;
+    /// a pre-state can hold them anywhere. revm's block state takes their storage for empty once they
+    /// have changed, so only it can say what becomes of them.
+    pub fn changes_bare_storage(&self, changes: &ChangeSet) -> bool {
+        let has_bare_storage = |address| {
+            self.storage.contains_key(address) && self.accounts.get(address).is_some_and(Account::is_bare)
+        };
+        self.has_bare_storage && changes.accounts.keys().any(has_bare_storage)
     }
 
     /// What takes the state after `changes` back to this one.
@@ -176,6 +193,7 @@ impl World {
             if change.storage.is_empty() {
                 continue;
             }
+            self.has_bare_storage |= change.account.is_some_and(|account| account.is_bare());
             let slots = self.storage.entry(*address).or_default();
             for (slot, value) in &change.storage {
                 if value.is_zero() {

@@ -212,6 +212,16 @@ fn generating_refuses_what_it_cannot_make_and_foreign_folders() {
 }
 
 #[test]
+fn by_default_the_device_is_what_pays_and_software_never_does() {
+    let path = fixture("chains/hot");
+    let outcome = outrider(&["run", "--json", arg(&path)]).expect(0);
+    let lines = outcome.json();
+    let software =
+        outrider_kernels::gpu::adapters().iter().all(outrider_kernels::gpu::AdapterInfo::is_software);
+    assert!(!software || lines[0]["device"] == "cpu", "{}", lines[0]);
+}
+
+#[test]
 fn log_level_is_set_by_the_environment() {
     let path = fixture("blocks/london");
     let outcome = finish(command(&["run", "--device", "cpu", arg(&path)]).env("OUTRIDER_LOG", "nonsense"));

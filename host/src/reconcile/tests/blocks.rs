@@ -1,6 +1,6 @@
 //! Random blocks among few accounts, so that nearly every transaction depends on another.
 
-use super::contracts::{CONTRACTS, FACTORY, FACTORY2, INIT_CODES, MORTAL, RELAY};
+use super::contracts::{CONTRACTS, COUNTER, FACTORY, FACTORY2, INIT_CODES, MORTAL, RELAY};
 use crate::{
     block::{BlockContext, SignedTx},
     generate::Wallet,
@@ -49,6 +49,8 @@ impl Random {
 static WALLETS: LazyLock<Vec<Wallet>> =
     LazyLock::new(|| (0..24).map(|index| Wallet::derive(9, index)).collect());
 const FUNDED: usize = 20;
+/// Bytes of the addresses of more contracts like [`MORTAL`].
+const MORTALS: [u8; 6] = [0xd0, 0xd1, 0xd2, 0xd3, 0xd4, 0xd5];
 const BASE_FEE: u64 = 1_000;
 const BLOCK_GAS_LIMIT: u64 = 30_000_000;
 
@@ -74,6 +76,45 @@ impl Case {
         case
     }
 
+    /// The same, with storage where contracts are to be made: neither code nor nonce protects it.
+    pub(super) fn on_bare_storage(fork: Fork, seed: u64, count: usize) -> Self {
+        let mut random = Random(seed);
+        let mut case = Self::empty(fork, &mut random);
+        for address in &children()[MORTALS.len()..] {
+            let slots = [(U256::from(7), U256::from(8)), (U256::from(6), U256::from(1))];
+            case.world.insert(*address, U256::from(random.below(2)), 0, Bytes::new(), slots);
+        }
+        case.fill(&mut random, count);
+        case
+    }
+
+    /// The same over accounts at the ends of what numbers hold, and code that no one could deploy.
+    pub(super) fn on_extremes(fork: Fork, seed: u64, count: usize) -> Self {
+        let mut random = Random(seed);
+        let mut case = Self::empty(fork, &mut random);
+        for wallet in WALLETS.iter() {
+            let balance =
+                random.pick(&[U256::MAX, U256::MAX >> 1, U256::from(1) << 200, U256::from(1_u64 << 50)]);
+            let nonce = random.pick(&[0, 5, u64::MAX - 2, u64::MAX - 1, u64::MAX]);
+            case.world.insert(wallet.address(), balance, nonce, Bytes::new(), []);
+        }
+        let delegation = |to: Address| [&[0xef, 0x01, 0x00][..], to.as_slice()].concat();
+        let codes: [Vec<u8>; 5] = [
+            vec![0xef],
+            vec![0xef, 0x01, 0x00],
+            delegation(COUNTER.address()),
+            delegation(Address::repeat_byte(MORTALS[3])),
+            vec![0xef, 0x00, 0x01],
+        ];
+        for (id, code) in MORTALS.into_iter().zip(codes) {
+            let balance = random.pick(&[U256::MAX, U256::from(3)]);
+            let slots = [(U256::MAX, U256::MAX), (U256::from(5), U256::MAX)];
+            case.world.insert(Address::repeat_byte(id), balance, u64::MAX - 1, code.into(), slots);
+        }
+        case.fill(&mut random, count);
+        case
+    }
+
     fn empty(fork: Fork, random: &mut Random) -> Self {
         let spec = ChainSpec::from_network(fork.name(), 1, []).unwrap();
         let mut world = World::with_capacity(Completeness::Whole, 64);
@@ -85,6 +126,10 @@ impl Case {
             let balance = U256::from(random.below(2) * 1_000_000);
             let slots = (0..4).map(|slot| (U256::from(slot), U256::from(random.below(3))));
             world.insert(contract.address(), balance, 1, Bytes::from_static(contract.code), slots);
+        }
+        for address in MORTALS.map(Address::repeat_byte) {
+            let slots = [(U256::from(5), U256::from(5)), (U256::from(7), U256::from(1))];
+            world.insert(address, U256::from(9), 1, Bytes::from_static(MORTAL.code), slots);
         }
         let empty = Address::repeat_byte(0xe0);
         if random.one_in(2) {
@@ -234,11 +279,13 @@ impl Case {
     /// Where to, and with what.
     fn errand(&self, random: &mut Random) -> (TxKind, Bytes) {
         let place = random.pick(&self.places);
-        let target = match random.below(10) {
+        let target = match random.below(12) {
             0 => return (TxKind::Create, Bytes::from_static(random.pick(&INIT_CODES))),
             1 | 2 => FACTORY2.address(),
             3 => FACTORY.address(),
             4..8 => random.pick(&CONTRACTS.map(|contract| contract.address())),
+            8..10 => random.pick(&children()),
+            10 => MORTAL.address(),
             _ => place,
         };
         let input = if target == FACTORY.address() {
@@ -249,7 +296,7 @@ impl Case {
         } else if target == RELAY.address() {
             let behind = if random.one_in(2) { Vec::new() } else { self.words(random) };
             [place.into_word().as_slice(), &behind].concat()
-        } else if random.one_in(4) || (target == MORTAL.address() && !random.one_in(4)) {
+        } else if random.one_in(4) || (target == MORTAL.address() && random.one_in(2)) {
             Vec::new()
         } else {
             self.words(random)
@@ -278,7 +325,7 @@ impl Case {
                 let wallet = &WALLETS[usize::try_from(random.below(WALLETS.len() as u64)).unwrap()];
                 let address = if random.one_in(4) { Address::ZERO } else { random.pick(&self.places) };
                 // One too few where the authority is the sender itself, and so in vain.
-                let nonce = nonce_of(wallet.address()) + u64::from(random.one_in(8));
+                let nonce = nonce_of(wallet.address()).wrapping_add(u64::from(random.one_in(8)));
                 let authorization = Authorization { chain_id: U256::from(random.below(2)), address, nonce };
                 let signature = wallet.sign(authorization.signature_hash());
                 (authorization.into_signed(signature), RecoveredAuthority::Valid(wallet.address()))
@@ -327,9 +374,9 @@ impl Case {
     }
 }
 
-/// Addresses of what a block may create.
+/// Addresses of what a block may create, and of what it may destroy.
 fn children() -> Vec<Address> {
-    let mut children = Vec::new();
+    let mut children = MORTALS.map(Address::repeat_byte).to_vec();
     for (salt, init_code) in [(0, INIT_CODES[0]), (1, INIT_CODES[0]), (0, INIT_CODES[1]), (0, INIT_CODES[2])]
     {
         children.push(FACTORY2.address().create2(B256::with_last_byte(salt), keccak256(init_code)));
