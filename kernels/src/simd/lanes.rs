@@ -90,7 +90,7 @@ instructions! {
     funnel_shr<N: i32>(high) = _mm512_shrdi_epi64;
     /// Magnitude of a signed number.
     magnitude() = _mm512_abs_epi64;
-    /// Lane i becomes what lane i + N was, round and round; the argument is self again.
+    /// Lane i is lane i + N of sixteen: the argument's, then self's.
     concat_lanes<N: i32>(low) = _mm512_alignr_epi64;
 }
 
@@ -327,7 +327,7 @@ pub(crate) fn prefetch<T>(value: &T) {
 mod tests {
     use super::*;
 
-    /// Runs a test where it can run.
+    /// Eight rows, all numbers different.
     fn numbers(proof: Avx512) -> [Lanes; LANES] {
         std::array::from_fn(|row| Lanes::load(proof, &std::array::from_fn(|lane| (row * 10 + lane) as u64)))
     }
