@@ -2,6 +2,8 @@
 //!
 //! All are drawn from fixed seeds: no zeros, and no input twice.
 
+#![forbid(unsafe_code)]
+
 pub mod blocks;
 pub mod messages;
 pub mod transfers;

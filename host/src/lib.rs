@@ -6,6 +6,8 @@
 //! [`reconcile`], and [`run`], which leads blocks through all of them. Beside the flow,
 //! [`generate`] makes chains to run.
 
+#![forbid(unsafe_code)]
+
 pub mod block;
 pub mod generate;
 pub mod ingest;

@@ -67,7 +67,12 @@ enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct DeviceArgs {
     /// auto (what pays by measurement), cpu, gpu (any adapter), or part of an adapter's name
-    #[arg(long, default_value = "auto", value_name = "auto|cpu|gpu|NAME")]
+    #[arg(
+        long,
+        default_value = "auto",
+        value_name = "auto|cpu|gpu|NAME",
+        value_parser = clap::builder::NonEmptyStringValueParser::new()
+    )]
     device: String,
 }
 

@@ -6,6 +6,7 @@ use clap::Args;
 use outrider::{
     ingest::{LineFault, RawLine, RawLines},
     recover::{SignatureFault, is_high_s, recover_each, s_rule},
+    rules,
     spec::Fork,
 };
 use outrider_kernels::{accelerator::Accelerator, recover::policy::SRule};
@@ -36,7 +37,8 @@ pub(crate) struct RecoverArgs {
     /// File with raw signed transactions, hexadecimal, one a line; - is standard input
     #[arg(default_value = "-", value_name = "FILE|-")]
     file: PathBuf,
-    /// any = every signature that has a signer, high s flagged; or the rules of a fork
+    /// any = every signature that has a signer, high s flagged; or a fork, whose transaction types and
+    /// signature rules (low s, EIP-155) then hold
     #[arg(long, default_value = "any", value_name = "any|FORK")]
     rules: String,
     #[command(flatten)]
@@ -58,13 +60,12 @@ struct Row {
 
 /// Runs the command.
 pub(crate) fn run(args: &RecoverArgs) -> Result<u8, Failure> {
-    let rule = match args.rules.as_str() {
-        "any" => SRule::Any,
-        name => {
-            let fork = Fork::from_name(name)
-                .ok_or_else(|| Failure::bad_input(format_args!("--rules: {name:?} names no fork")))?;
-            s_rule(fork.spec_id())
-        }
+    let fork = match args.rules.as_str() {
+        "any" => None,
+        name => Some(
+            Fork::from_name(name)
+                .ok_or_else(|| Failure::bad_input(format_args!("--rules: {name:?} names no fork")))?,
+        ),
     };
     let accelerator = Accelerator::open(&args.device.choice(), &accelerator_options()?)?;
     let name = args.file.display();
@@ -77,7 +78,7 @@ pub(crate) fn run(args: &RecoverArgs) -> Result<u8, Failure> {
         if batch.is_empty() {
             break;
         }
-        for row in rows(&accelerator, batch, rule) {
+        for row in rows(&accelerator, batch, fork) {
             all_recovered &= row.sender.is_some();
             written(print(&mut out, &row, args.json))?;
         }
@@ -110,7 +111,8 @@ fn next_batch(lines: &mut impl Iterator<Item = io::Result<RawLine>>) -> io::Resu
     Ok(batch)
 }
 
-fn rows(accelerator: &Accelerator, batch: Vec<RawLine>, rule: SRule) -> Vec<Row> {
+fn rows(accelerator: &Accelerator, batch: Vec<RawLine>, fork: Option<Fork>) -> Vec<Row> {
+    let rule = fork.map_or(SRule::Any, |fork| s_rule(fork.spec_id()));
     let mut transactions = Vec::with_capacity(batch.len());
     let places: Vec<(u64, Result<usize, LineFault>)> = batch
         .into_iter()
@@ -138,7 +140,9 @@ fn rows(accelerator: &Accelerator, batch: Vec<RawLine>, rule: SRule) -> Vec<Row>
         };
         let hash = Some(transactions[index].hash().to_string());
         let high_s = is_high_s(&transactions[index]);
+        let misfit = fork.and_then(|fork| rules::check_form(fork, &transactions[index]).err());
         let (sender, reason) = match senders[index] {
+            _ if let Some(misfit) = misfit => (None, Some(misfit.words().to_owned())),
             Ok(sender) => (Some(format!("{sender:#x}")), None),
             Err(fault) => (None, Some(SignatureFault::to_string(&fault))),
         };

@@ -63,6 +63,9 @@ pub struct Reconciled {
 /// Fewer transactions of the evm lane than this are not worth waking another thread for.
 const SPECULATION_COUNT_MIN: usize = 4;
 
+/// Stale executions after which a block may be found to be one where speculation does not pay.
+const STALE_COUNT_MIN: usize = 16;
+
 /// Executes a block by its plan.
 ///
 /// # Errors
@@ -78,7 +81,7 @@ pub fn execute(
     let mut state = BlockState::new(world);
     begin_block(block, &env, &mut state)?;
     let shared = SharedState::new(state);
-    let workers = if plan.evm_count() < SPECULATION_COUNT_MIN { 0 } else { rayon::current_num_threads() - 1 };
+    let workers = if plan.evm_count() < SPECULATION_COUNT_MIN { 0 } else { workers() };
     // Speculating threads wait for the lock that a run of transfers holds, so it must not wait for them.
     let mut settling = Settling::new(block, &env, &shared, accelerator, workers == 0);
     if workers == 0 {
@@ -102,6 +105,13 @@ pub fn execute(
         return Ok(Reconciled { executed: sequential::execute(block, world, None)?, lanes, reexecuted });
     }
     Ok(Reconciled { executed, lanes, reexecuted })
+}
+
+/// Threads that speculate beside the one that reconciles: no more than there are cores, or they would
+/// take its time.
+fn workers() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    rayon::current_num_threads().min(cores) - 1
 }
 
 /// System calls before the first transaction (EIP-4788, EIP-2935).
@@ -172,6 +182,8 @@ struct Settling<'b, 's, 'w> {
     gas_used: u64,
     lanes: LaneCounts,
     reexecuted: usize,
+    /// Speculative results that counted.
+    speculated: usize,
 }
 
 impl<'b, 's, 'w> Settling<'b, 's, 'w> {
@@ -194,6 +206,7 @@ impl<'b, 's, 'w> Settling<'b, 's, 'w> {
             gas_used: 0,
             lanes: LaneCounts::default(),
             reexecuted: 0,
+            speculated: 0,
         }
     }
 
@@ -272,7 +285,13 @@ impl<'b, 's, 'w> Settling<'b, 's, 'w> {
                 let found = found.filter(|found| {
                     !found.state.contains_key(&beneficiary) && found.reads.still_holds(&self.shared.read())
                 });
-                self.reexecuted += usize::from(found.is_none());
+                match found {
+                    Some(_) => self.speculated += 1,
+                    None => self.reexecuted += 1,
+                }
+                if let Some(board) = board.filter(|_| self.speculation_fails()) {
+                    board.close();
+                }
                 found
             }
         };
@@ -294,6 +313,11 @@ impl<'b, 's, 'w> Settling<'b, 's, 'w> {
             board.settle(index + 1);
         }
         Ok(())
+    }
+
+    /// Whether so much of what was executed ahead is stale that it costs more than it saves.
+    const fn speculation_fails(&self) -> bool {
+        self.reexecuted >= STALE_COUNT_MIN && self.reexecuted > 2 * self.speculated
     }
 
     /// The transaction's gas limit must fit into what the block has left.

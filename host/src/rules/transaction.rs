@@ -98,18 +98,7 @@ impl TransactionRules {
     }
 
     fn check_type<T: Transaction + Typed2718>(&self, transaction: &T) -> Result<(), Exception> {
-        let (since, too_early) = match transaction.ty() {
-            0 => return Ok(()),
-            1 => (Fork::Berlin, Exception::AccessListTxPreFork),
-            2 => (Fork::London, Exception::DynamicFeeTxPreFork),
-            3 if transaction.blob_versioned_hashes().is_none_or(<[_]>::is_empty) => {
-                (Fork::Cancun, Exception::BlobTxZeroBlobsPreFork)
-            }
-            3 => (Fork::Cancun, Exception::BlobTxPreFork),
-            4 => (Fork::Prague, Exception::SetCodeTxPreFork),
-            _ => return Err(Exception::TypeNotSupported),
-        };
-        if self.fork < since { Err(too_early) } else { Ok(()) }
+        check_type(self.fork, transaction)
     }
 
     fn check_chain_id<T: Transaction + Typed2718>(&self, transaction: &T) -> Result<(), Exception> {
@@ -186,6 +175,33 @@ impl TransactionRules {
 /// (EIP-2: from Homestead on).
 pub const fn requires_low_s(fork: Fork) -> bool {
     fork as u8 >= Fork::Homestead as u8
+}
+
+/// Checks that `fork` has transactions of this type, and this form of signature (EIP-155).
+///
+/// # Errors
+/// The class of the fault.
+pub fn check_form<T: Transaction + Typed2718>(fork: Fork, transaction: &T) -> Result<(), Exception> {
+    check_type(fork, transaction)?;
+    if transaction.ty() == 0 && transaction.chain_id().is_some() && fork < Fork::SpuriousDragon {
+        return Err(Exception::InvalidLegacyV);
+    }
+    Ok(())
+}
+
+fn check_type<T: Transaction + Typed2718>(fork: Fork, transaction: &T) -> Result<(), Exception> {
+    let (since, too_early) = match transaction.ty() {
+        0 => return Ok(()),
+        1 => (Fork::Berlin, Exception::AccessListTxPreFork),
+        2 => (Fork::London, Exception::DynamicFeeTxPreFork),
+        3 if transaction.blob_versioned_hashes().is_none_or(<[_]>::is_empty) => {
+            (Fork::Cancun, Exception::BlobTxZeroBlobsPreFork)
+        }
+        3 => (Fork::Cancun, Exception::BlobTxPreFork),
+        4 => (Fork::Prague, Exception::SetCodeTxPreFork),
+        _ => return Err(Exception::TypeNotSupported),
+    };
+    if fork < since { Err(too_early) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -1,6 +1,10 @@
 //! Sequential revm as the judge: comparisons and confirmations.
 
-use super::{Chain, report::BlockReport, report::Mismatch};
+use super::{
+    Chain,
+    report::{BlockReport, Mismatch},
+    verdict::{Verdict, same_failure},
+};
 use crate::{
     block::BlockContext,
     lanes::{Executed, ExecutionError, sequential},
@@ -40,8 +44,7 @@ pub(super) fn compare(
     let difference = match (executed, &reference) {
         (Ok(ours), Ok(theirs)) => first_difference(ours, theirs, chain),
         (Err(ours), Err(theirs)) => {
-            let (ours, theirs) = (ours.to_string(), theirs.to_string());
-            (ours != theirs).then_some(("error", theirs, ours))
+            (!same_failure(ours, theirs)).then(|| ("error", theirs.to_string(), ours.to_string()))
         }
         (Ok(_), Err(error)) => Some(("outcome", error.to_string(), "executed".to_owned())),
         (Err(error), Ok(_)) => Some(("outcome", "executed".to_owned(), error.to_string())),
@@ -76,13 +79,10 @@ fn first_difference(
 
 /// Notes where a lane and sequential revm came to different verdicts on a block: a fault of ours,
 /// whatever the header says.
-pub(super) fn note_disagreement(ours: &str, theirs: &str, report: &mut BlockReport) {
-    if ours != theirs {
-        log::error!("block {:?}: the lanes say {ours:?}, sequential revm says {theirs:?}", report.number);
-        let mismatch = Mismatch::disagreement("verdict", theirs.to_owned(), ours.to_owned());
+pub(super) fn note_disagreement(ours: &Verdict, theirs: &Verdict, report: &mut BlockReport) {
+    if !ours.agrees_with(theirs) {
+        log::error!("block {:?}: the lanes say {ours}, sequential revm says {theirs}", report.number);
+        let mismatch = Mismatch::disagreement("verdict", theirs.to_string(), ours.to_string());
         report.mismatches.push(mismatch);
     }
 }
-
-#[cfg(test)]
-mod tests;

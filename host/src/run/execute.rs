@@ -2,9 +2,8 @@
 //! are not to be trusted alone.
 
 use super::{
-    Chain, LaneSet, confirm,
-    process::Job,
-    report::{BlockReport, Checks, Mismatch, timed},
+    Chain, Job, LaneSet, confirm,
+    report::{BlockReport, Checks, timed},
     verdict::{Verdict, not_executable},
 };
 use crate::{
@@ -40,17 +39,18 @@ pub(super) fn execute(
     if job.options.check && !attempt.is_sequential {
         confirm::compare(context, chain, &attempt.executed, report);
     }
+    let noted = report.mismatches.len();
     let verdict = judge(chain, context, attempt.executed, report);
     if matches!(verdict, Verdict::Valid(_) | Verdict::Needs(_)) {
         return verdict;
     }
     // Only sequential revm condemns a block, with senders that no device has touched.
-    report.mismatches.retain(Mismatch::is_disagreement);
+    report.mismatches.truncate(noted);
     report.checks =
         Checks { gas_used: None, receipts_root: None, logs_bloom: None, state_root: None, ..report.checks };
     let confirmed = confirm::sequentially(context, chain);
     let confirmed = judge(chain, context, confirmed, report);
-    confirm::note_disagreement(&verdict.to_string(), &confirmed.to_string(), report);
+    confirm::note_disagreement(&verdict, &confirmed, report);
     confirmed
 }
 
@@ -110,9 +110,12 @@ fn judge(
     if let Err(invalid) = check_requests(chain, context, &executed) {
         return Verdict::Invalid(invalid);
     }
-    let roots = timed(&mut report.seconds.reconcile, || block_roots(&executed.receipts));
-    let Executed { gas_used, requests, block_access_list_hash, changes, .. } = executed;
-    let (state_root, tried) = timed(&mut report.seconds.root, || chain.try_changes(changes));
+    let Executed { receipts, gas_used, requests, block_access_list_hash, changes } = executed;
+    let seconds = &mut report.seconds;
+    let (roots, (state_root, tried)) = rayon::join(
+        || timed(&mut seconds.reconcile, || block_roots(&receipts)),
+        || timed(&mut seconds.root, || chain.try_changes(changes)),
+    );
     let BlockRoots { receipts_root, logs_bloom } = roots;
     // Before Byzantium receipts hold state roots.
     let known = whole || chain.spec.fork_of(context.header) >= Fork::Byzantium;

@@ -84,6 +84,12 @@ pub enum RunError {
         /// What differs.
         message: String,
     },
+    /// There are no blocks to run.
+    #[error("{}: holds no blocks", path.display())]
+    NoBlocks {
+        /// The file or folder.
+        path: PathBuf,
+    },
     /// Events cannot be delivered.
     #[error("output: {0}")]
     Output(#[from] io::Error),
@@ -124,6 +130,19 @@ pub fn run_path(
     Ok(times)
 }
 
+/// What processing a block needs besides the block and the chain.
+#[derive(Clone, Copy, Debug)]
+struct Job<'a> {
+    path: &'a Path,
+    name: Option<&'a str>,
+    /// Whether there is a state to execute on.
+    executable: bool,
+    /// How the chain must end, if this is its last block.
+    expected: Option<&'a ingest::ExpectedEnd>,
+    accelerator: &'a Accelerator,
+    options: &'a Options,
+}
+
 /// A case with its state built, ready to run.
 struct Loaded {
     path: PathBuf,
@@ -155,6 +174,7 @@ impl Loaded {
         // Blocks of a test may be siblings; those of a chain stand on each other.
         let is_chain = self.chain.has_genesis() && self.expected.is_none();
         let mut next = self.blocks.next().transpose()?.map(|input| prepare(input, &spec, accelerator));
+        let is_empty = next.is_none();
         let mut unreadable = None;
         for position in 1.. {
             let Some(prepared) = next else { break };
@@ -168,8 +188,7 @@ impl Loaded {
             let head = chain.head();
             let last = input.is_none() && unreadable.is_none();
             let expected = self.expected.as_ref().filter(|_| last);
-            let job =
-                process::Job { path, name, executable: self.executable, expected, accelerator, options };
+            let job = Job { path, name, executable: self.executable, expected, accelerator, options };
             let (mut report, prepared) = match input {
                 None => (process(&job, chain, prepared), None),
                 Some(input) => {
@@ -185,6 +204,21 @@ impl Loaded {
             }
             sink(Event::Block(&report))?;
         }
-        unreadable.map_or(Ok(()), |error| Err(error.into()))
+        match unreadable {
+            Some(error) => Err(error.into()),
+            None if is_empty => self.without_blocks(accelerator, sink),
+            None => Ok(()),
+        }
+    }
+
+    /// A case without blocks says something of its genesis state, or nothing at all.
+    fn without_blocks(&self, accelerator: &Accelerator, sink: &mut Sink<'_>) -> Result<(), RunError> {
+        let Some(expected) = &self.expected else {
+            return Err(RunError::NoBlocks { path: self.path.clone() });
+        };
+        let mut report = BlockReport::new(&self.path, self.name.as_deref(), accelerator.device_name());
+        report.matched = true;
+        verdict::check_end(&self.chain, expected, &mut report);
+        if report.matched { Ok(()) } else { Ok(sink(Event::Block(&report))?) }
     }
 }

@@ -1,7 +1,7 @@
 //! One block against the chain: rules, execution, comparison with the header.
 
 use super::{
-    Chain, Options, confirm,
+    Chain, Job, confirm,
     execute::execute,
     prepare::{Content, Prepared, TRANSFER_KERNEL, counts, difference},
     report::BlockReport,
@@ -9,26 +9,12 @@ use super::{
 };
 use crate::{
     block::{BlockContext, SignedTx},
-    ingest::{ExpectedEnd, Stated},
+    ingest::Stated,
     recover::{Recovered, recover_scalar},
     rules::{self, BlockParts, Body, Exception, InvalidBlock},
 };
 use alloy_primitives::Address;
-use outrider_kernels::accelerator::Accelerator;
-use std::{borrow::Cow, path::Path};
-
-/// What processing a block needs besides the block and the chain.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Job<'a> {
-    pub(super) path: &'a Path,
-    pub(super) name: Option<&'a str>,
-    /// Whether there is a state to execute on.
-    pub(super) executable: bool,
-    /// How the chain must end, if this is its last block.
-    pub(super) expected: Option<&'a ExpectedEnd>,
-    pub(super) accelerator: &'a Accelerator,
-    pub(super) options: &'a Options,
-}
+use std::borrow::Cow;
 
 /// Processes a block; the chain then stands on it, if it is valid.
 pub(super) fn process(job: &Job<'_>, chain: &mut Chain, prepared: Prepared) -> BlockReport {
@@ -85,6 +71,13 @@ fn check_and_execute(
     report.checks.header = Some(hash_is_stated);
     if let Some(hash) = stated.hash.filter(|_| !hash_is_stated) {
         report.differs("hash", hash, block.header.hash());
+    }
+    if let Some(hashes) = &stated.transaction_hashes {
+        let differing =
+            hashes.iter().zip(&block.transactions).enumerate().find(|(_, (hash, tx))| *hash != tx.hash());
+        if let Some((index, (stated, tx))) = differing {
+            report.differs(&format!("hash of transaction {index}"), stated, tx.hash());
+        }
     }
     let mut recovered = match &content.recovered {
         Ok(recovered) => Cow::Borrowed(recovered),

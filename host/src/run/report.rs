@@ -118,7 +118,8 @@ pub struct Mismatch {
 /// One block, as `--json` prints it.
 #[derive(Clone, Debug, Serialize)]
 pub struct BlockReport {
-    /// File or folder the block came from.
+    /// File or folder the block came from; as text, what is not Unicode is replaced.
+    #[serde(serialize_with = "lossy")]
     pub path: PathBuf,
     /// Place in the case, from 1 on, which stands where the number cannot be known.
     #[serde(skip)]
@@ -224,6 +225,10 @@ impl Mismatch {
     }
 }
 
+fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
 fn kernel_counts<S: Serializer>(
     kernels: &BTreeMap<&'static str, KernelCounts>,
     serializer: S,
@@ -245,7 +250,7 @@ fn kernel_counts<S: Serializer>(
 pub struct Total {
     /// Blocks run.
     pub blocks: usize,
-    /// Their transactions.
+    /// Their transactions, but for those of blocks that could not be executed for want of state.
     pub transactions: usize,
     /// Blocks that matched.
     pub matched: usize,
@@ -267,7 +272,9 @@ impl Total {
     /// Counts one block.
     pub fn add(&mut self, report: &BlockReport) {
         self.blocks += 1;
-        self.transactions += report.transactions;
+        if report.needs.is_none() {
+            self.transactions += report.transactions;
+        }
         self.matched += usize::from(report.matched);
         self.incomplete += usize::from(report.needs.is_some());
     }

@@ -1,9 +1,8 @@
 //! What becomes of a block, and what that means for its report and for the chain.
 
 use super::{
-    Chain, Tried,
+    Chain, Job, Tried,
     prepare::Content,
-    process::Job,
     report::{BlockReport, Mismatch},
 };
 use crate::{
@@ -43,6 +42,34 @@ impl fmt::Display for Verdict {
             Self::Differs => f.write_str("differs"),
         }
     }
+}
+
+impl Verdict {
+    /// Whether two ways of executing a block came to the same end. The words may differ: errors that
+    /// are not the block's are told by whatever met them.
+    pub(super) fn agrees_with(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Valid(_), Self::Valid(_)) | (Self::Failed(_), Self::Failed(_)) => true,
+            (Self::Invalid(ours), Self::Invalid(theirs)) => same_class(ours, theirs),
+            (Self::Needs(ours), Self::Needs(theirs)) => ours == theirs,
+            _ => false,
+        }
+    }
+}
+
+/// Whether two failures to execute a block say the same of it.
+pub(super) fn same_failure(ours: &ExecutionError, theirs: &ExecutionError) -> bool {
+    if let (ExecutionError::Unknown(ours), ExecutionError::Unknown(theirs)) = (ours, theirs) {
+        return ours == theirs;
+    }
+    match (not_executable(ours), not_executable(theirs)) {
+        (Some(ours), Some(theirs)) => same_class(&ours, &theirs),
+        (ours, theirs) => ours.is_none() && theirs.is_none(),
+    }
+}
+
+fn same_class(ours: &InvalidBlock, theirs: &InvalidBlock) -> bool {
+    (ours.exception, ours.transaction) == (theirs.exception, theirs.transaction)
 }
 
 /// What bytes that are no block break: for RLP, the rules' own reading of them.
@@ -138,7 +165,7 @@ pub(super) fn conclude(
 }
 
 /// The end of a test case: the head's hash and the complete state.
-fn check_end(chain: &Chain, expected: &ExpectedEnd, report: &mut BlockReport) {
+pub(super) fn check_end(chain: &Chain, expected: &ExpectedEnd, report: &mut BlockReport) {
     let head = chain.head().unwrap_or(B256::ZERO);
     if head != expected.last_block_hash {
         report.differs("last_block_hash", expected.last_block_hash, head);

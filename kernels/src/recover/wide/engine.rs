@@ -7,7 +7,7 @@ use super::blinding::Blinding;
 use super::comb::{self, Comb};
 use super::field::{Factor, Fe, POWERS, Wide, square_roots};
 use super::multiples::{Multiples, denominators_len};
-use super::point::{Affine, GENERATOR, Jacobian, PAIR, Sums, add_affine, add_affine_one, pair};
+use super::point::{Affine, GENERATOR, Jacobian, PAIR, Sums, add_affine, add_affine_one};
 use super::scalar::{Odd, Scalar};
 use super::table::{self, Halves, Table};
 use crate::keccak::wide::permute;
@@ -226,12 +226,11 @@ impl Engine {
                 let both = [0, comb::DIGITS];
                 for i in 0..comb_len / 2 {
                     let sums = add_affine(
-                        &pair!(k => comb_points[both[k] + 2 * i]),
-                        &pair!(k => comb_points[both[k] + 2 * i + 1]),
-                        pair!(k => &inverses[k][multiples_len + i]),
+                        both.map(|start| &comb_points[start + 2 * i]),
+                        both.map(|start| &comb_points[start + 2 * i + 1]),
+                        inverses.map(|inverses| &inverses[multiples_len + i]),
                     );
-                    comb_points[both[0] + i] = sums[0];
-                    comb_points[both[1] + i] = sums[1];
+                    [comb_points[both[0] + i], comb_points[both[1] + i]] = sums;
                 }
                 if comb_len % 2 == 1 {
                     for start in both {
@@ -266,37 +265,18 @@ impl Engine {
         }
         invert_all(denominators, products, |i, lanes| groups[i / table::DIGITS].exceptional |= lanes);
         let start = Affine::splat(proof, self.blinding.start);
-        let mut sums = Sums::<CLIMBERS>::new(&start);
-        let mut step = [start; CLIMBERS];
         keys.clear();
-        for g in (0..groups.len()).step_by(CLIMBERS) {
-            // If they do not come out even, the last group climbs more than once.
-            let at: [usize; CLIMBERS] = std::array::from_fn(|k| (g + k).min(groups.len() - 1));
-            sums.points = [start.jacobian(); CLIMBERS];
-            for i in (0..table::DIGITS).rev() {
-                // Both halves of a digit at once: digit · R + other digit · λR.
-                for k in 0..CLIMBERS {
-                    let (table, halves) = (&tables[at[k]], &groups[at[k]].halves);
-                    let (p, q) = (table.first(proof, halves, i), table.second(proof, halves, i));
-                    step[k] = add_affine_one(&p, &q, &denominators[at[k] * table::DIGITS + i]);
-                }
-                // Each addition negates the sum, and so does an odd number of doublings: what is added is never
-                // negative.
-                sums.add_negated(&step);
-                if i > 0 {
-                    for _ in 0..table::DIGIT_DOUBLINGS {
-                        sums.double_negated();
-                    }
-                }
-            }
-            // It is negative once more, and −(−a + b) = a − b.
-            let z_before = sums.points.map(|point| point.z);
-            for k in 0..CLIMBERS {
-                step[k] = comb_points[at[k] * comb::DIGITS];
-            }
-            sums.add_negated(&step);
-            let new = sums.points.iter().zip(z_before).map(|(&sum, z_before)| Key { sum, z_before });
-            keys.extend(new.take(groups.len() - g));
+        let mut chunks = groups.chunks_exact(CLIMBERS);
+        let mut first = 0;
+        for chunk in &mut chunks {
+            let chunk: &[Group; CLIMBERS] = chunk.as_array().expect("a chunk has so many");
+            climb_side_by_side(chunk, first, &start, tables, denominators, comb_points, keys);
+            first += CLIMBERS;
+        }
+        for chunk in chunks.remainder().chunks_exact(PAIR) {
+            let chunk: &[Group; PAIR] = chunk.as_array().expect("groups come in pairs");
+            climb_side_by_side(chunk, first, &start, tables, denominators, comb_points, keys);
+            first += PAIR;
         }
     }
 
@@ -328,6 +308,44 @@ impl Engine {
             }
         }
     }
+}
+
+/// The ladder of K groups, of which the first has an index.
+#[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
+fn climb_side_by_side<const K: usize>(
+    groups: &[Group; K],
+    first: usize,
+    start: &Affine,
+    tables: &[Table],
+    inverses: &[Factor],
+    comb_points: &[Affine],
+    keys: &mut Vec<Key>,
+) {
+    let proof = start.x.proof();
+    let mut sums = Sums::<K>::new(start);
+    let mut step = [*start; K];
+    for i in (0..table::DIGITS).rev() {
+        // Both halves of a digit at once: digit · R + other digit · λR.
+        for (k, group) in groups.iter().enumerate() {
+            let table = &tables[first + k];
+            let (p, q) = (table.first(proof, &group.halves, i), table.second(proof, &group.halves, i));
+            step[k] = add_affine_one(&p, &q, &inverses[(first + k) * table::DIGITS + i]);
+        }
+        // Each addition negates the sum, and so does an odd number of doublings: what is added is never negative.
+        sums.add_negated(&step);
+        if i > 0 {
+            for _ in 0..table::DIGIT_DOUBLINGS {
+                sums.double_negated();
+            }
+        }
+    }
+    // It is negative once more, and −(−a + b) = a − b.
+    let z_before = sums.points.map(|point| point.z);
+    for k in 0..K {
+        step[k] = comb_points[(first + k) * comb::DIGITS];
+    }
+    sums.add_negated(&step);
+    keys.extend(sums.points.iter().zip(z_before).map(|(&sum, z_before)| Key { sum, z_before }));
 }
 
 /// What lifting needs to know of eight signatures.

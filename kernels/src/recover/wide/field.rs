@@ -382,18 +382,16 @@ impl Wide {
     fn folded(self) -> [Lanes; 5] {
         let mut c = self.0;
         debug_assert!(c.iter().all(|column| column.all_below(COLUMN_BOUND)), "columns below 2^60");
-        // Columns 5 to 9 to limbs; what they passed on stays above bit 52, unread.
-        for k in 5..9 {
-            c[k + 1] = c[k + 1] + c[k].shr::<LIMB_BITS>();
-        }
+        // Columns 5 to 9 times 2^260 mod p, into columns 0 to 4, and 37 bits into a new column 5. What they have above bit
+        // 52 is multiplied apart rather than carried: nothing waits for a chain of carries.
         debug_assert!(c[9].all_below(1 << LIMB_BITS), "product below 2^520");
-        // They times 2^260 mod p, into columns 0 to 4, and 37 bits into a new column 5.
         let zero = c[0].splat_like(0);
         let fold = c[0].splat_like(FOLD_260);
         for k in 0..5 {
             c[k] = c[k].madd_low(c[k + 5], fold);
         }
         for k in 0..4 {
+            c[k + 1] = c[k + 1].madd_low(c[k + 5].shr::<LIMB_BITS>(), fold);
             c[k + 1] = c[k + 1].madd_high(c[k + 5], fold);
         }
         let beyond = zero.madd_high(c[9], fold);

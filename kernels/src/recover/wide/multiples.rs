@@ -4,7 +4,7 @@
 //! share one inversion, also with what else is added meanwhile.
 
 use super::field::Factor;
-use super::point::{Affine, PAIR, add_affine, double_affine, pair};
+use super::point::{Affine, PAIR, add_affine, double_affine};
 
 /// Odd multiples of a point, as many as a power of 2, and after them a power of 2 times the point.
 #[derive(Debug)]
@@ -50,19 +50,18 @@ impl<'a> Multiples<'a> {
     /// Does a round for two, given the inverses of its denominators first in a slice.
     #[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
     pub(super) fn round(both: [&mut Self; PAIR], round: usize, inverses: [&[Factor]; PAIR]) {
-        let power = pair!(k => *both[k].power);
+        let [front, back] = both;
         let added = added(round);
-        let [front, back] = inverses.map(|inverses| &inverses[..added]);
-        for (i, inverses) in front.iter().zip(back).enumerate() {
-            let addends = pair!(k => both[k].odd[i]);
-            let sums = add_affine(&addends, &power, [inverses.0, inverses.1]);
-            both[0].odd[added + i] = sums[0];
-            both[1].odd[added + i] = sums[1];
+        for i in 0..added {
+            let addends = [&front.odd[i], &back.odd[i]];
+            let inverses = [&inverses[0][i], &inverses[1][i]];
+            let sums = add_affine(addends, [&*front.power, &*back.power], inverses);
+            [front.odd[added + i], back.odd[added + i]] = sums;
         }
-        if round + 1 < Self::rounds(both[0].odd.len()) {
-            let doubles = double_affine(&power, pair!(k => &inverses[k][added]));
-            *both[0].power = doubles[0];
-            *both[1].power = doubles[1];
+        if round + 1 < Self::rounds(front.odd.len()) {
+            let inverses = [&inverses[0][added], &inverses[1][added]];
+            let doubles = double_affine([&*front.power, &*back.power], inverses);
+            [*front.power, *back.power] = doubles;
         }
     }
 }

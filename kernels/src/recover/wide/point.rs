@@ -18,23 +18,6 @@ pub(super) const GENERATOR: [Words; 2] = [
 /// Groups of eight that long computations do side by side, so that each fills the other's waiting.
 pub(super) const PAIR: usize = 2;
 
-/// An array of an expression for both k of a pair, written out so that it becomes straight-line code.
-macro_rules! pair {
-    ($k:ident => $value:expr) => {
-        [
-            {
-                let $k = 0;
-                $value
-            },
-            {
-                let $k = 1;
-                $value
-            },
-        ]
-    };
-}
-pub(super) use pair;
-
 /// A point by its coordinates.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Affine {
@@ -91,31 +74,39 @@ impl Affine {
 }
 
 /// p + q, given 1 / (q.x − p.x). 2 multiplications, 1 squaring.
-#[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
-pub(super) fn add_affine(p: &[Affine; PAIR], q: &[Affine; PAIR], inverse: [&Factor; PAIR]) -> [Affine; PAIR] {
-    let slope = pair!(k => q[k].y.minus(&p[k].y).times(inverse[k]));
-    pair!(k => along(&p[k], &q[k].x, &slope[k]))
+#[inline(always)]
+pub(super) fn add_affine(p: [&Affine; PAIR], q: [&Affine; PAIR], inverse: [&Factor; PAIR]) -> [Affine; PAIR] {
+    let slope = each!(2, k => q[k].y.minus(&p[k].y).times(inverse[k]));
+    let x = each!(2, k => abscissa(&slope[k], &p[k].x, &q[k].x));
+    each!(2, k => Affine { x: x[k], y: ordinate(&slope[k], p[k], &x[k]) })
 }
 
-/// p + q, given 1 / (q.x − p.x). 2 multiplications, 1 squaring.
+/// p + q, given 1 / (q.x − p.x), where there is other work to fill the waiting.
 #[inline(always)]
 pub(super) fn add_affine_one(p: &Affine, q: &Affine, inverse: &Factor) -> Affine {
-    along(p, &q.x, &q.y.minus(&p.y).times(inverse))
+    let slope = q.y.minus(&p.y).times(inverse);
+    let x = abscissa(&slope, &p.x, &q.x);
+    Affine { x, y: ordinate(&slope, p, &x) }
 }
 
 /// 2p, given 1 / 2y. 2 multiplications, 2 squarings.
-#[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
-pub(super) fn double_affine(p: &[Affine; PAIR], inverse: [&Factor; PAIR]) -> [Affine; PAIR] {
-    let slope = pair!(k => Wide::square(&p[k].x).factor_thrice().times(inverse[k]));
-    pair!(k => along(&p[k], &p[k].x, &slope[k]))
+#[inline(always)]
+pub(super) fn double_affine(p: [&Affine; PAIR], inverse: [&Factor; PAIR]) -> [Affine; PAIR] {
+    let slope = each!(2, k => Wide::square(&p[k].x).factor_thrice().times(inverse[k]));
+    let x = each!(2, k => abscissa(&slope[k], &p[k].x, &p[k].x));
+    each!(2, k => Affine { x: x[k], y: ordinate(&slope[k], p[k], &x[k]) })
 }
 
-/// The sum of p and a point with the x-coordinate `other_x`, the line through which has this slope.
+/// x of the sum of two points, the line through which has this slope.
 #[inline(always)]
-fn along(p: &Affine, other_x: &Fe, slope: &Factor) -> Affine {
-    let x = Wide::square(slope).minus([(&p.x, 0), (other_x, 0)]).reduced();
-    let y = Wide::product(slope, &p.x.minus(&x)).minus([(&p.y, 0)]).reduced();
-    Affine { x, y }
+fn abscissa(slope: &Factor, x: &Fe, other: &Fe) -> Fe {
+    Wide::square(slope).minus([(x, 0), (other, 0)]).reduced()
+}
+
+/// y of a sum, given its x, the slope of the line and a point on it.
+#[inline(always)]
+fn ordinate(slope: &Factor, p: &Affine, x: &Fe) -> Fe {
+    Wide::product(slope, &p.x.minus(x)).minus([(&p.y, 0)]).reduced()
 }
 
 /// Sums of points in Jacobian coordinates, K groups side by side, so that each fills the others' waiting.

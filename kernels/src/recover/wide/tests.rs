@@ -287,9 +287,9 @@ fn sums_of_points_match_k256() {
         // SAFETY: the proof.
         unsafe {
             invert_all(&mut inverses, &mut Vec::new(), |_, _| panic!("points differ"));
-            let sums = add_affine(&[a, a], &[b, b], [&inverses[0]; 2]);
+            let sums = add_affine([&a, &a], [&b, &b], [&inverses[0]; 2]);
             assert_points("affine sum", &sums[1], &sum);
-            let doubles = double_affine(&[a, a], [&inverses[1]; 2]);
+            let doubles = double_affine([&a, &a], [&inverses[1]; 2]);
             assert_points("affine double", &doubles[0], &double);
             let mut sums = Sums::<2>::new(&a);
             sums.double_negated();
