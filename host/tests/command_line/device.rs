@@ -1,18 +1,7 @@
 //! The program on an adapter, working and failing.
 
-use crate::program::{Outcome, arg, command, finish, fixture, outrider};
+use crate::program::{Outcome, adapter, arg, command, finish, fixture, outrider};
 use outrider_kernels::gpu;
-
-/// Whether there is an adapter; without any says so, or fails with `OUTRIDER_REQUIRE_GPU=1`.
-fn has_adapter() -> bool {
-    let found = !gpu::adapters().is_empty();
-    let required = std::env::var_os("OUTRIDER_REQUIRE_GPU").is_some_and(|value| value == "1");
-    assert!(found || !required, "OUTRIDER_REQUIRE_GPU=1, but there is no adapter");
-    if !found {
-        eprintln!("skipped: no adapter");
-    }
-    found
-}
 
 fn run_on_gpu(fault: Option<&str>) -> Outcome {
     let chain = fixture("chains/hot");
@@ -33,9 +22,7 @@ fn items(outcome: &Outcome, kernel: &str) -> [u64; 3] {
 
 #[test]
 fn device_gpu_does_its_items_on_the_adapter_and_says_so() {
-    if !has_adapter() {
-        return;
-    }
+    let Some(_alone) = adapter() else { return };
     let outcome = run_on_gpu(None).expect(0);
     assert!(outcome.complaints().is_empty(), "{outcome:#?}");
     for kernel in ["recover", "transfer"] {
@@ -46,9 +33,7 @@ fn device_gpu_does_its_items_on_the_adapter_and_says_so() {
 
 #[test]
 fn a_failing_device_is_said_once_and_the_run_goes_on() {
-    if !has_adapter() {
-        return;
-    }
+    let Some(_alone) = adapter() else { return };
     for fault in ["lost", "oom@1", "wrong", "hang@2"] {
         let outcome = run_on_gpu(Some(fault)).expect(0);
         let said = outcome.complaints();
@@ -63,9 +48,7 @@ fn a_failing_device_is_said_once_and_the_run_goes_on() {
 
 #[test]
 fn a_failed_self_test_keeps_the_device_out() {
-    if !has_adapter() {
-        return;
-    }
+    let Some(_alone) = adapter() else { return };
     let outcome = run_on_gpu(Some("selftest")).expect(0);
     assert!(!outcome.complaints().is_empty());
     for kernel in ["recover", "transfer"] {
@@ -85,11 +68,12 @@ fn a_fault_that_no_one_knows_is_bad_input() {
 
 #[test]
 fn selftest_passes_on_every_adapter_and_devices_lists_them() {
+    let alone = adapter();
     let listed = outrider(&["devices", "--json"]).expect(0).json();
     assert_eq!(listed.len(), gpu::adapters().len());
     let outcome = outrider(&["selftest"]).expect(0);
     assert!(outcome.stdout.lines().last().unwrap().ends_with(" 0 failed"), "{outcome:#?}");
-    if !has_adapter() {
+    if alone.is_none() {
         return;
     }
     for adapter in listed {

@@ -1,11 +1,13 @@
 //! Starting the program.
 
+use outrider_kernels::gpu;
 use serde_json::Value;
 use std::{
     ffi::OsStr,
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 /// What a run of the program left.
@@ -67,6 +69,21 @@ pub(crate) fn with_input(args: &[&str], input: &[u8]) -> Outcome {
 
 pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(name)
+}
+
+/// The adapter for one test alone, `None` without any, which it says; with `OUTRIDER_REQUIRE_GPU=1`
+/// that is a failure. Where the driver runs on the CPU, programs that compile kernels side by side
+/// would keep each other from being ready in time.
+pub(crate) fn adapter() -> Option<MutexGuard<'static, ()>> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let found = !gpu::adapters().is_empty();
+    let required = std::env::var_os("OUTRIDER_REQUIRE_GPU").is_some_and(|value| value == "1");
+    assert!(found || !required, "OUTRIDER_REQUIRE_GPU=1, but there is no adapter");
+    if !found {
+        eprintln!("skipped: no adapter");
+        return None;
+    }
+    Some(ALONE.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// A path as an argument.

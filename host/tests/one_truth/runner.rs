@@ -8,6 +8,7 @@ use outrider_kernels::{
 use std::{
     path::{Path, PathBuf},
     sync::LazyLock,
+    time::Duration,
 };
 
 /// A way of running blocks.
@@ -36,6 +37,8 @@ static DEVICES: LazyLock<Vec<(&'static str, Accelerator)>> = LazyLock::new(|| {
 /// The best adapter. Without any, says so and returns `None`; with `OUTRIDER_REQUIRE_GPU=1` that is
 /// a failure.
 pub(crate) fn device(device: DeviceOptions) -> Option<Accelerator> {
+    // Several tests compile at once, perhaps on a busy machine; what is tested is not how fast that is.
+    let device = DeviceOptions { self_test_deadline: Duration::from_secs(120), ..device };
     let options = accelerator::Options { device, sample_seed: Some(1) };
     match Accelerator::open(&DeviceChoice::Gpu, &options) {
         Ok(accelerator) => Some(accelerator),
