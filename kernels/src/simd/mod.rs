@@ -7,6 +7,7 @@
 //! libsecp256k1 by enough to carry its weight.
 
 #[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code, reason = "holds the vector instructions")]
 pub(crate) mod lanes;
 
 use std::sync::OnceLock;

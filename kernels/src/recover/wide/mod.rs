@@ -4,6 +4,10 @@
 mod batch;
 mod blinding;
 mod comb;
+#[allow(
+    unsafe_code,
+    reason = "enters functions with vector instructions, on proof that the processor has them"
+)]
 mod engine;
 mod field;
 mod inverse;
@@ -12,6 +16,10 @@ mod point;
 mod scalar;
 mod table;
 #[cfg(test)]
+#[allow(
+    unsafe_code,
+    reason = "enters functions with vector instructions, on proof that the processor has them"
+)]
 mod tests;
 
 use std::cell::RefCell;
