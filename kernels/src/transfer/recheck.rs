@@ -9,9 +9,9 @@
 //! - A transfer of another sender that should have failed and is said to have been executed.
 //! - The sum of the gas, but for whether the transfer that is said to fail does so with what it leaves; and the tips.
 //!
-//! None of that makes a wrong block right: balances and nonces go into the state root, and gas used and the fate of each
-//! transaction into the header's gas and the receipts' root. Where a block's root, receipts or gas
-//! are not what its header says, the caller executes it again without a device before it condemns it.
+//! The checks of the whole block catch the rest, if they are all made: balances and nonces go into the state root, gas
+//! used and the fate of each transaction into the header's gas and the receipts' root. Where one of those is not what
+//! the header says, the caller executes the block again without a device before it condemns it.
 
 use super::{Account, Settled, Terms, Transfer, amount, serial};
 
