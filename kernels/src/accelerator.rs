@@ -23,7 +23,7 @@ use crate::keccak::{self, Digest, KeccakKernel, PAYLOAD_LEN_MAX, Payloads};
 use crate::recover::{self, RecoverKernel, Verdict};
 use crate::transfer::{Account, Settled, Terms, Transfer, gpu::TransferKernel, recheck, serial};
 
-use lane::Lane;
+use lane::{Course, Lane, Load};
 use sampler::Sampler;
 
 pub use lane::KernelCounts;
@@ -133,7 +133,8 @@ impl Accelerator {
         self.is_quarantined.load(Ordering::Acquire)
     }
 
-    /// For each kernel, how many items were done where, since this was opened.
+    /// For each kernel, how many items were done where, since this was opened. Keccak's are the payloads hashed, on
+    /// their own or to recover their signers; messages that came as hashes are none.
     #[must_use]
     pub fn counts(&self) -> Vec<(&'static str, KernelCounts)> {
         self.lanes.counts()
@@ -148,31 +149,38 @@ impl Accelerator {
     /// Keccak-256 of each payload.
     #[must_use]
     pub fn keccak256(&self, payloads: &Payloads<'_>) -> Vec<Digest> {
-        let long = payloads.iter().filter(|payload| payload.len() > PAYLOAD_LEN_MAX).count();
-        self.serve(
+        let (digests, _) = self.serve(
             &self.lanes.keccak,
-            Load { on_device: payloads.len() - long, on_cpu: long },
+            hashing_load(payloads),
             |kernel, device| kernel.hash(device, payloads),
             |digests, item| digests[item] == keccak::keccak256_one(payloads.get(item)),
             || keccak::keccak256(payloads),
-        )
+        );
+        digests
     }
 
     /// The signer of each signature, or why it has none: with messages as payloads, hashed where it is recovered.
     ///
     /// A device's rejections are confirmed on the CPU, and items that it gives up (exceptional additions, keys at
-    /// infinity) are redone there and counted so.
+    /// infinity) are redone there and counted so. The hashing of payloads is counted as Keccak's, by where the whole
+    /// batch was hashed: hashing one again, for an item given up or a sample, is part of redoing or checking that item.
     #[must_use]
     pub fn recover(&self, batch: &recover::Batch<'_>) -> Vec<Verdict> {
         let lane = &self.lanes.recover;
-        let answer = self.serve(
+        // The digests stay on the device: so it hashes batches of any size, if it recovers them.
+        let hasher = self.lanes.keccak.kernel_for(usize::MAX);
+        let (answer, course) = self.serve(
             lane,
             Load { on_device: batch.len(), on_cpu: 0 },
-            |kernel, device| kernel.recover(device, self.lanes.keccak.kernel_for(usize::MAX), batch),
+            |kernel, device| kernel.recover(device, hasher, batch),
             |answer, item| answer.verdicts[item] == batch.recover_one(item),
             || recover::Answer { verdicts: recover::recover(batch), redone: 0 },
         );
         lane.move_to_cpu(answer.redone);
+        if let Some(payloads) = batch.payloads() {
+            let course = if hasher.is_some() { course } else { Course::Cpu };
+            self.lanes.keccak.count(hashing_load(payloads), course);
+        }
         answer.verdicts
     }
 
@@ -189,7 +197,7 @@ impl Accelerator {
         // The device works on a copy, and the CPU in place: never both, but the borrow is shared.
         let table = RefCell::new(accounts);
         let mut is_checked = false;
-        let (after, settled) = self.serve(
+        let ((after, settled), _) = self.serve(
             &self.lanes.transfer,
             Load { on_device, on_cpu },
             |kernel, device| {
@@ -216,7 +224,7 @@ impl Accelerator {
         settled
     }
 
-    /// Does a batch where it pays. `is_right` recomputes one item on the CPU and compares.
+    /// Does a batch where it pays, and counts it. `is_right` recomputes one item on the CPU and compares.
     fn serve<K: DeviceKernel, T>(
         &self,
         lane: &Lane<K>,
@@ -224,13 +232,13 @@ impl Accelerator {
         on_device: impl FnOnce(&K, &Device) -> Result<T, DeviceError>,
         mut is_right: impl FnMut(&T, usize) -> bool,
         on_cpu: impl FnOnce() -> T,
-    ) -> T {
-        let batch_len = load.on_device + load.on_cpu;
+    ) -> (T, Course) {
+        let batch_len = load.len();
         let served =
             self.device.as_ref().filter(|_| !self.is_quarantined()).zip(lane.kernel_for(load.on_device));
         let Some((device, kernel)) = served else {
-            lane.count(&lane.cpu, batch_len);
-            return on_cpu();
+            lane.count(load, Course::Cpu);
+            return (on_cpu(), Course::Cpu);
         };
         let result = on_device(kernel, device).and_then(|answer| {
             match self.sampler.draw(batch_len).into_iter().find(|&item| !is_right(&answer, item)) {
@@ -238,19 +246,15 @@ impl Accelerator {
                 Some(item) => Err(DeviceError::WrongAnswer { site: device.site(K::NAME, batch_len), item }),
             }
         });
-        match result {
-            Ok(answer) => {
-                lane.count(&lane.gpu, load.on_device);
-                lane.count(&lane.cpu, load.on_cpu);
-                answer
-            }
+        let (answer, course) = match result {
+            Ok(answer) => (answer, Course::Device),
             Err(error) => {
                 self.quarantine(&error);
-                lane.count(&lane.redone, batch_len);
-                lane.count(&lane.cpu, batch_len);
-                on_cpu()
+                (on_cpu(), Course::Redone)
             }
-        }
+        };
+        lane.count(load, course);
+        (answer, course)
     }
 
     fn quarantine(&self, error: &DeviceError) {
@@ -260,11 +264,10 @@ impl Accelerator {
     }
 }
 
-/// Items of a batch, by where they would be done if the device took it.
-#[derive(Clone, Copy, Debug)]
-struct Load {
-    on_device: usize,
-    on_cpu: usize,
+/// Of payloads, those short enough for the device and those that are not.
+fn hashing_load(payloads: &Payloads<'_>) -> Load {
+    let long = payloads.iter().filter(|payload| payload.len() > PAYLOAD_LEN_MAX).count();
+    Load { on_device: payloads.len() - long, on_cpu: long }
 }
 
 /// The result of a thread; its panic goes on in this one.

@@ -5,6 +5,10 @@
 //! - [`registry`]: the one list of kernels.
 //! - [`simd`]: which vector instructions the CPU forms use.
 //! - [`accelerator`]: what the host calls: the device where that pays, else the CPU.
+//!
+//! Unsafe code is vector instructions and the way to them, nothing else: each module that has any says so.
+
+#![deny(unsafe_code)]
 
 pub mod accelerator;
 pub mod gpu;

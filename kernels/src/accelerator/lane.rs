@@ -29,9 +29,33 @@ pub(super) struct Lane<K> {
     kernel: Option<K>,
     /// Items from which the device gets a batch.
     crossover: usize,
-    pub(super) gpu: AtomicU64,
-    pub(super) cpu: AtomicU64,
-    pub(super) redone: AtomicU64,
+    gpu: AtomicU64,
+    cpu: AtomicU64,
+    redone: AtomicU64,
+}
+
+/// Items of a batch, by where they are done if the device takes it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Load {
+    pub(super) on_device: usize,
+    pub(super) on_cpu: usize,
+}
+
+impl Load {
+    pub(super) const fn len(self) -> usize {
+        self.on_device + self.on_cpu
+    }
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Course {
+    /// The device took it.
+    Device,
+    /// The CPU did it all.
+    Cpu,
+    /// The device took it and failed, and the CPU did it all.
+    Redone,
 }
 
 impl<K> Default for Lane<K> {
@@ -77,15 +101,21 @@ impl<K: DeviceKernel> Lane<K> {
         self.kernel.as_ref().filter(|_| len >= self.crossover)
     }
 
-    pub(super) fn count(&self, counter: &AtomicU64, items: usize) {
-        counter.fetch_add(items as u64, Ordering::Relaxed);
+    pub(super) fn count(&self, load: Load, course: Course) {
+        let [gpu, cpu, redone] = match course {
+            Course::Device => [load.on_device, load.on_cpu, 0],
+            Course::Cpu => [0, load.len(), 0],
+            Course::Redone => [0, load.len(), load.len()],
+        };
+        for (counter, items) in [(&self.gpu, gpu), (&self.cpu, cpu), (&self.redone, redone)] {
+            counter.fetch_add(items as u64, Ordering::Relaxed);
+        }
     }
 
     /// Items that were counted as the device's, and that it gave up.
     pub(super) fn move_to_cpu(&self, items: usize) {
         self.gpu.fetch_sub(items as u64, Ordering::Relaxed);
-        self.count(&self.cpu, items);
-        self.count(&self.redone, items);
+        self.count(Load { on_device: items, on_cpu: 0 }, Course::Redone);
     }
 
     pub(super) fn crossover(&self) -> (&'static str, Option<usize>) {

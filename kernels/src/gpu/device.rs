@@ -295,8 +295,10 @@ impl Device {
         }
         match first {
             None => Ok(value),
-            // A lost device answers everything with a validation error: say what is really the matter.
+            // A lost device answers everything with a validation error, and tells of the loss itself no sooner
+            // than at the next poll: say what is really the matter.
             Some(error) => {
+                let _ = raw.poll(wgpu::PollType::Poll);
                 self.check_alive(site)?;
                 Err(DeviceError::from_api(site.clone(), error))
             }

@@ -26,12 +26,29 @@ impl fmt::Display for Site {
     }
 }
 
+/// Text of a driver or of the API, which may fill many lines, as one line of a log.
+struct OneLine<'a>(&'a str);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, word) in self.0.split_whitespace().enumerate() {
+            if i > 0 {
+                f.write_str(" ")?;
+            }
+            f.write_str(word)?;
+        }
+        Ok(())
+    }
+}
+
 /// A failure of a device or of work on it.
+///
+/// A shader's own errors apart, which show the place in its text, it is shown on one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeviceError {
     /// The driver gave the device up (removed, reset, watchdog) or could not open it.
-    #[error("{site}: device lost: {reason}")]
+    #[error("{site}: device lost: {}", OneLine(.reason))]
     Lost {
         /// Where it was noticed.
         site: Site,
@@ -47,7 +64,7 @@ pub enum DeviceError {
         deadline: Duration,
     },
     /// The device has no memory left for the batch.
-    #[error("{site}: out of device memory: {detail}")]
+    #[error("{site}: out of device memory: {}", OneLine(.detail))]
     OutOfMemory {
         /// Where it was noticed.
         site: Site,
@@ -55,7 +72,7 @@ pub enum DeviceError {
         detail: String,
     },
     /// The API refused a call: a bug in this crate, or in the driver's reported limits.
-    #[error("{site}: refused by validation: {detail}")]
+    #[error("{site}: refused by validation: {}", OneLine(.detail))]
     Validation {
         /// Where it was noticed.
         site: Site,
@@ -63,7 +80,7 @@ pub enum DeviceError {
         detail: String,
     },
     /// A failure inside the API or the driver that has no better name.
-    #[error("{site}: internal device error: {detail}")]
+    #[error("{site}: internal device error: {}", OneLine(.detail))]
     Internal {
         /// Where it was noticed.
         site: Site,
@@ -95,7 +112,7 @@ pub enum DeviceError {
         item: usize,
     },
     /// The device failed earlier and is no longer used.
-    #[error("{site}: device is out of service: {reason}")]
+    #[error("{site}: device is out of service: {}", OneLine(.reason))]
     OutOfService {
         /// Where it was asked for.
         site: Site,
@@ -167,4 +184,27 @@ pub enum ShaderError {
         /// Which rule, and where.
         source: LintError,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drivers_words_are_shown_on_one_line() {
+        let site = Site { kernel: "keccak", batch_len: 3, adapter: "card".into() };
+        let text = "\nValidation Error\n\nCaused by:\n  In Buffer::map_async\r\n    it is invalid\n";
+        let flat = "Validation Error Caused by: In Buffer::map_async it is invalid";
+        let (reason, detail) = (text.to_owned(), text.to_owned());
+        for (error, what) in [
+            (DeviceError::Lost { site: site.clone(), reason }, "device lost"),
+            (DeviceError::OutOfMemory { site: site.clone(), detail: detail.clone() }, "out of device memory"),
+            (DeviceError::Validation { site: site.clone(), detail: detail.clone() }, "refused by validation"),
+            (DeviceError::Internal { site: site.clone(), detail }, "internal device error"),
+            (DeviceError::OutOfService { site, reason: text.into() }, "device is out of service"),
+        ] {
+            let shown = format!("kernel keccak, batch of 3, adapter card: {what}: {flat}");
+            assert_eq!(error.to_string(), shown);
+        }
+    }
 }

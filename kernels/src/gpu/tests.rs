@@ -88,6 +88,23 @@ fn a_lost_device_is_an_error_and_stays_one() {
 }
 
 #[test]
+fn a_device_lost_under_its_first_job_is_said_to_be_lost() {
+    // Nothing in the pool yet: the job's own memory is refused, and what is done with it fails validation.
+    let fault = Some(Fault::Lost.into());
+    let Some(device) = device(DeviceOptions { fault, ..DeviceOptions::default() }) else { return };
+    let pipelines = device.compile(&[Shader::new("double", DOUBLE)]).unwrap();
+    device.begin_service();
+    let mut job = device.job("double", 1000);
+    let (input, output) = (job.upload(&[1; 1000]).unwrap(), job.buffer(1000).unwrap());
+    job.dispatch(&pipelines[0], 1000, &[&input, &output]);
+    let read = job.read(&output);
+    let error = job.run().map(|mut outputs| outputs.take(read)).unwrap_err();
+    assert!(matches!(error, DeviceError::Lost { .. }), "{error}");
+    assert!(error.to_string().contains("device lost") && !error.to_string().contains('\n'), "{error}");
+    assert!(!device.is_alive());
+}
+
+#[test]
 fn a_hung_device_is_given_up_at_its_deadline_and_no_later_call_waits_for_it() {
     let Some(device) = faulty(Fault::Hang) else { return };
     let start = Instant::now();

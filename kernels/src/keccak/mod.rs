@@ -9,6 +9,10 @@ mod gpu;
 #[cfg(test)]
 mod tests;
 #[cfg(target_arch = "x86_64")]
+#[allow(
+    unsafe_code,
+    reason = "enters functions with vector instructions, on proof that the processor has them"
+)]
 pub(crate) mod wide;
 
 pub use cpu::{keccak256, keccak256_on, keccak256_one};

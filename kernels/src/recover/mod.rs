@@ -150,6 +150,14 @@ impl<'a> Batch<'a> {
         self.signatures.is_empty()
     }
 
+    /// What must be hashed first; `None` where the hashes were given.
+    pub(crate) const fn payloads(&self) -> Option<&Payloads<'a>> {
+        match &self.messages {
+            Messages::Hashes(_) => None,
+            Messages::Payloads(payloads) => Some(payloads),
+        }
+    }
+
     /// The items of a range.
     ///
     /// # Panics

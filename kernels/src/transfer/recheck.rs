@@ -1,4 +1,17 @@
 //! Checks of a device's answer that cost less than the batch.
+//!
+//! One account per batch is followed, the sender of a transfer drawn at random, however many the sample would be: each
+//! costs a pass over all transfers, and a few passes cost as much as the serial table, which would check everything.
+//! So this finds a device that is broken, not every wrong answer. What may pass:
+//!
+//! - A balance or nonce that is wrong for accounts other than the one followed, which is drawn with the share of the
+//!   transfers that it sent. Accounts that only receive are never drawn, nor is a fee recipient that sends nothing.
+//! - A transfer of another sender that should have failed and is said to have been executed.
+//! - The sum of the gas, but for whether the transfer that is said to fail does so with what it leaves; and the tips.
+//!
+//! The checks of the whole block catch the rest, if they are all made: balances and nonces go into the state root, gas
+//! used and the fate of each transaction into the header's gas and the receipts' root. Where one of those is not what
+//! the header says, the caller executes the block again without a device before it condemns it.
 
 use super::{Account, Settled, Terms, Transfer, amount, serial};
 
@@ -6,8 +19,7 @@ use super::{Account, Settled, Terms, Transfer, amount, serial};
 /// order, and it ended where the device says. Then looks at the transfer that is said to fail. One
 /// pass that just compares ids, except where the account is a party.
 ///
-/// A device that errs on few accounts only passes with the share of the others: the caller chooses the
-/// account at random.
+/// The caller chooses the account at random; what passes nevertheless is said above.
 pub(crate) fn account_is_right(
     account: u32,
     (before, after): (&[Account], &[Account]),

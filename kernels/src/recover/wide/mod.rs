@@ -41,6 +41,10 @@ mod arithmetic_tests;
 mod batch;
 mod blinding;
 mod comb;
+#[allow(
+    unsafe_code,
+    reason = "enters functions with vector instructions, on proof that the processor has them"
+)]
 mod engine;
 mod field;
 mod inverse;
@@ -51,6 +55,10 @@ mod root;
 mod scalar;
 mod table;
 #[cfg(test)]
+#[allow(
+    unsafe_code,
+    reason = "enters functions with vector instructions, on proof that the processor has them"
+)]
 mod tests;
 
 use std::cell::RefCell;
