@@ -17,7 +17,7 @@ fn payloads(len: usize) -> PayloadsBuf {
 
 /// An accelerator on the best adapter, with a fault to come; `None` says that there is no adapter.
 fn accelerator(fault: Option<FaultPlan>) -> Option<Accelerator> {
-    let device = DeviceOptions { deadline: Duration::from_millis(200), fault, ..DeviceOptions::default() };
+    let device = DeviceOptions { deadline: Duration::from_secs(2), fault, ..DeviceOptions::default() };
     // Says that the test is skipped, or fails, if there is no adapter.
     crate::gpu::tests::device(DeviceOptions::default())?;
     let options = Options { device, sample_seed: Some(1) };
@@ -70,7 +70,7 @@ fn every_fault_in_service_ends_in_right_results_from_the_cpu() {
         let counts = KernelCounts { gpu: 100, cpu: 1 + 101 + 101, redone: 101 };
         assert_eq!(accelerator.counts()[0], ("keccak", counts), "{fault:?}");
         drop(accelerator);
-        assert!(start.elapsed() < Duration::from_millis(1000), "{fault:?} blocked for {:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(20), "{fault:?} blocked for {:?}", start.elapsed());
     }
 }
 
