@@ -37,6 +37,7 @@
 //! make no difference.
 
 #[cfg(test)]
+#[allow(unsafe_code, reason = "calls code that demands the processor's features")]
 mod arithmetic_tests;
 mod batch;
 mod blinding;
