@@ -104,6 +104,9 @@ fn check_and_execute(
     if !job.executable {
         return if report.checks.none_failed() { Verdict::Valid(None) } else { Verdict::Differs };
     }
+    if chain.spec.needs_eip1283(header.number, header.timestamp) {
+        return Verdict::Unsupported("Constantinople without Petersburg (EIP-1283) is unknown to revm");
+    }
     let spec = chain.spec.clone();
     let context = BlockContext {
         spec: &spec,

@@ -26,6 +26,8 @@ pub(super) enum Verdict {
     Invalid(InvalidBlock),
     /// State that was not supplied is needed.
     Needs(StateKey),
+    /// Its rules are not known here.
+    Unsupported(&'static str),
     /// revm could not execute it, for a reason that is not the block's.
     Failed(String),
     /// The block is fine as far as it goes, but something that the input says is not so.
@@ -38,6 +40,7 @@ impl fmt::Display for Verdict {
             Self::Valid(_) => f.write_str("valid"),
             Self::Invalid(invalid) | Self::Undecodable(invalid) => invalid.fmt(f),
             Self::Needs(key) => write!(f, "needs {key}"),
+            Self::Unsupported(rules) => f.write_str(rules),
             Self::Failed(message) => f.write_str(message),
             Self::Differs => f.write_str("differs"),
         }
@@ -155,6 +158,10 @@ pub(super) fn conclude(
         Verdict::Needs(key) => {
             report.needs = Some(key.to_string());
             report.matched = false;
+        }
+        Verdict::Unsupported(rules) => {
+            report.reason = Some(rules.to_owned());
+            report.is_malformed = true;
         }
         Verdict::Failed(message) => report.differs("execution", "to the end", message),
         Verdict::Differs => report.matched = false,

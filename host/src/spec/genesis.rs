@@ -3,6 +3,8 @@
 use alloy_genesis::Genesis;
 use alloy_hardforks::ForkCondition;
 use alloy_primitives::U256;
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 use super::{
     ChainSpec, Fork, SpecError,
@@ -39,10 +41,8 @@ impl ChainSpec {
         if config.bogota_time.is_some() {
             return Err(SpecError::UnsupportedFork { fork: "Bogota".to_owned() });
         }
-        for name in ["verkleTime", "ubtTime"] {
-            if config.extra_fields.get(name).is_some_and(|time| !time.is_null()) {
-                return Err(SpecError::UnsupportedFork { fork: name.to_owned() });
-            }
+        if let Some(name) = unknown_fork(&config.extra_fields) {
+            return Err(SpecError::UnsupportedFork { fork: name.to_owned() });
         }
 
         let mut draft = Draft::new(config.chain_id);
@@ -88,6 +88,17 @@ impl ChainSpec {
     }
 }
 
+/// The first key that schedules a fork which is none of ours: what is named like a fork's activation
+/// changes the rules, and must not be passed over, whether it is a fork to come or a misspelt one.
+fn unknown_fork(extra: &BTreeMap<String, Value>) -> Option<&str> {
+    let is_activation = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        name.ends_with("block") || name.ends_with("time") || name.ends_with("timestamp")
+    };
+    let scheduled = extra.iter().filter(|(_, value)| !value.is_null()).map(|(name, _)| name.as_str());
+    scheduled.filter(|name| is_activation(name)).min()
+}
+
 fn merge(genesis: &Genesis, draft: &Draft) -> Result<ForkCondition, SpecError> {
     let at_genesis = |total_difficulty| ForkCondition::TTD {
         activation_block_number: 0,
@@ -116,6 +127,21 @@ fn merge(genesis: &Genesis, draft: &Draft) -> Result<ForkCondition, SpecError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fork_that_is_none_of_ours_is_refused_by_name() {
+        for name in ["futureforkTime", "pragueBlock", "osakatime", "verkleTime", "shanghaiTimestamp"] {
+            let json = format!(
+                r#"{{"config":{{"chainId":1,"{name}":0}},"alloc":{{}},"difficulty":"0x0","gasLimit":"0x1"}}"#
+            );
+            let genesis: Genesis = serde_json::from_str(&json).unwrap();
+            let error = ChainSpec::from_genesis(&genesis).unwrap_err();
+            assert!(error.to_string().contains(name), "{error}");
+            let off = json.replace(":0}", ":null}");
+            let genesis: Genesis = serde_json::from_str(&off).unwrap();
+            assert!(ChainSpec::from_genesis(&genesis).is_ok(), "{name} is not scheduled");
+        }
+    }
     use crate::spec::BlobLimits;
 
     fn genesis(config: &str, difficulty: &str) -> Genesis {
