@@ -96,7 +96,8 @@ fn unknown_fork(extra: &BTreeMap<String, Value>) -> Option<&str> {
         name.ends_with("block") || name.ends_with("time") || name.ends_with("timestamp")
     };
     let scheduled = extra.iter().filter(|(_, value)| !value.is_null()).map(|(name, _)| name.as_str());
-    scheduled.filter(|name| is_activation(name)).min()
+    // geth's old name for mergeNetsplitBlock changes no rules.
+    scheduled.filter(|name| is_activation(name) && *name != "mergeForkBlock").min()
 }
 
 fn merge(genesis: &Genesis, draft: &Draft) -> Result<ForkCondition, SpecError> {
