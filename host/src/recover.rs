@@ -4,8 +4,10 @@
 //! [`outrider_kernels::recover`]; which signatures the chain accepts is decided by its policies,
 //! in this order for a transaction: y parity and s first, then whether there is a signer at all.
 
-use crate::{block::SignedTx, ingest::SenderColumns};
-use alloy_consensus::Transaction;
+use crate::{
+    block::SignedTx,
+    ingest::{SenderColumns, authorizations_of},
+};
 use alloy_eips::eip7702::{RecoveredAuthority, SignedAuthorization};
 use alloy_primitives::{Address, map::HashMap};
 use outrider_kernels::{
@@ -139,13 +141,7 @@ fn authorities(
     transactions: &[SignedTx],
     verdicts: &impl Fn(&SenderColumns) -> Vec<Verdict>,
 ) -> HashMap<usize, Vec<RecoveredAuthority>> {
-    let tuples: Vec<(usize, &SignedAuthorization)> = transactions
-        .iter()
-        .enumerate()
-        .flat_map(|(index, tx)| {
-            tx.authorization_list().unwrap_or_default().iter().map(move |tuple| (index, tuple))
-        })
-        .collect();
+    let tuples = authorizations_of(transactions);
     let mut authorities: HashMap<usize, Vec<RecoveredAuthority>> = HashMap::default();
     if tuples.is_empty() {
         return authorities;

@@ -54,7 +54,7 @@ impl TransactionRules {
     /// The first rule that is broken: type, chain id, gas limit of a transaction, fees, blobs,
     /// authorizations, gas limit of the block, initcode, nonce, intrinsic gas.
     pub fn check<T: Transaction + Typed2718>(&self, transaction: &T) -> Result<(), Exception> {
-        self.check_type(transaction)?;
+        check_form(self.fork, transaction)?;
         self.check_chain_id(transaction)?;
         if self.fork >= Fork::Osaka
             && self.fork < Fork::Amsterdam
@@ -97,16 +97,8 @@ impl TransactionRules {
         Ok(())
     }
 
-    fn check_type<T: Transaction + Typed2718>(&self, transaction: &T) -> Result<(), Exception> {
-        check_type(self.fork, transaction)
-    }
-
     fn check_chain_id<T: Transaction + Typed2718>(&self, transaction: &T) -> Result<(), Exception> {
         match transaction.chain_id() {
-            // EIP-155 gave the other values of v a meaning.
-            Some(_) if transaction.ty() == 0 && self.fork < Fork::SpuriousDragon => {
-                Err(Exception::InvalidLegacyV)
-            }
             Some(id) if id != self.chain_id => Err(Exception::InvalidChainId),
             None if transaction.ty() != 0 => Err(Exception::InvalidChainId),
             _ => Ok(()),
@@ -183,6 +175,7 @@ pub const fn requires_low_s(fork: Fork) -> bool {
 /// The class of the fault.
 pub fn check_form<T: Transaction + Typed2718>(fork: Fork, transaction: &T) -> Result<(), Exception> {
     check_type(fork, transaction)?;
+    // EIP-155 gave the other values of v a meaning.
     if transaction.ty() == 0 && transaction.chain_id().is_some() && fork < Fork::SpuriousDragon {
         return Err(Exception::InvalidLegacyV);
     }

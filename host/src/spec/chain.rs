@@ -67,13 +67,6 @@ impl ChainSpec {
         self.chain_id
     }
 
-    /// The same chain under another id.
-    #[must_use]
-    pub const fn with_chain_id(mut self, chain_id: u64) -> Self {
-        self.chain_id = chain_id;
-        self
-    }
-
     /// The contract whose logs are deposits (EIP-6110); mainnet's unless the chain names another.
     pub const fn deposit_contract(&self) -> Address {
         self.deposit_contract
