@@ -174,7 +174,7 @@ impl Accelerator {
             Load { on_device: batch.len(), on_cpu: 0 },
             |kernel, device| kernel.recover(device, hasher, batch),
             |answer, item| answer.verdicts[item] == batch.recover_one(item),
-            || recover::Answer { verdicts: recover::recover(batch), redone: 0 },
+            || recover::Answer { verdicts: recover::recover(batch), ..recover::Answer::default() },
         );
         lane.move_to_cpu(answer.redone);
         if let Some(payloads) = batch.payloads() {

@@ -1,5 +1,6 @@
 //! Jobs: uploads, dispatches in order, readback, and a wait that ends.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
@@ -21,13 +22,26 @@ pub struct Job {
     device: Device,
     site: Site,
     steps: Vec<Step>,
-    reads: Vec<Buffer>,
+    reads: Vec<Read>,
 }
 
 #[derive(Debug)]
 enum Step {
     Zero(Buffer),
-    Dispatch { pipeline: Pipeline, workgroups: u32, buffers: Vec<Buffer> },
+    /// The read of an index: its words as earlier steps left them.
+    Read(usize),
+    Dispatch {
+        pipeline: Pipeline,
+        workgroups: u32,
+        buffers: Vec<Buffer>,
+    },
+}
+
+/// Words of a buffer that the CPU is to see.
+#[derive(Debug)]
+struct Read {
+    buffer: Buffer,
+    words: Range<usize>,
 }
 
 /// A claim to the words of a buffer, to be made good by [`Outputs::take`].
@@ -118,10 +132,21 @@ impl Job {
         self.steps.push(Step::Dispatch { pipeline: pipeline.clone(), workgroups, buffers });
     }
 
-    /// Asks for the words of a buffer as they are after the last dispatch.
+    /// Asks for the words of a buffer as they are after the dispatches so far.
     pub fn read(&mut self, buffer: &Buffer) -> Readback {
-        self.reads.push(buffer.clone());
-        Readback(self.reads.len() - 1)
+        self.read_words(buffer, 0..buffer.len_words())
+    }
+
+    /// [`Self::read`] of a range of words.
+    ///
+    /// # Panics
+    /// If the buffer does not have them: a mistake of the kernel's author.
+    pub fn read_words(&mut self, buffer: &Buffer, words: Range<usize>) -> Readback {
+        assert!(words.start <= words.end && words.end <= buffer.len_words(), "{words:?} of a buffer");
+        let index = self.reads.len();
+        self.reads.push(Read { buffer: buffer.clone(), words });
+        self.steps.push(Step::Read(index));
+        Readback(index)
     }
 
     /// Hands the job to the device and returns at once.
@@ -170,7 +195,7 @@ impl Job {
 
     /// Where the CPU will read all that is to be read, if anything is.
     fn staging(&self) -> Result<Option<Buffer>, DeviceError> {
-        let words: usize = self.reads.iter().map(Buffer::len_words).sum();
+        let words: usize = self.reads.iter().map(|read| read.words.len()).sum();
         if words == 0 {
             return Ok(None);
         }
@@ -181,23 +206,28 @@ impl Job {
     fn encode_and_submit(&self, raw: &wgpu::Device, staging: Option<&Buffer>) -> wgpu::SubmissionIndex {
         let label = Some(self.site.kernel);
         let mut encoder = raw.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
+        // Reads stand in staging memory in their order.
+        let mut offset = 0;
         // Dispatches that follow each other share a pass.
         for steps in self.steps.chunk_by(|a, b| a.is_dispatch() && b.is_dispatch()) {
-            if let [Step::Zero(buffer)] = steps {
-                encoder.clear_buffer(buffer.raw(), 0, Some(buffer.bytes()));
-                continue;
+            match (steps, staging) {
+                ([Step::Zero(buffer)], _) => {
+                    encoder.clear_buffer(buffer.raw(), 0, Some(buffer.bytes()));
+                    continue;
+                }
+                ([Step::Read(index)], Some(staging)) => {
+                    let Read { buffer, words } = &self.reads[*index];
+                    let (start, bytes) = (words.start as u64 * 4, words.len() as u64 * 4);
+                    encoder.copy_buffer_to_buffer(buffer.raw(), start, staging.raw(), offset, bytes);
+                    offset += bytes;
+                    continue;
+                }
+                _ => {}
             }
             let descriptor = wgpu::ComputePassDescriptor { label, timestamp_writes: None };
             let mut pass = encoder.begin_compute_pass(&descriptor);
             for step in steps {
                 step.encode(raw, &mut pass);
-            }
-        }
-        if let Some(staging) = staging {
-            let mut offset = 0;
-            for buffer in &self.reads {
-                encoder.copy_buffer_to_buffer(buffer.raw(), 0, staging.raw(), offset, buffer.bytes());
-                offset += buffer.bytes();
             }
         }
         self.device.queue().submit([encoder.finish()])
@@ -319,8 +349,8 @@ impl Pending {
             .map_err(|error| DeviceError::Internal { site: site.clone(), detail: error.to_string() })?;
         let mut rest: &[u8] = &view;
         let mut words = Vec::with_capacity(reads.len());
-        for buffer in reads {
-            let (bytes, after) = rest.split_at(buffer.len_words() * 4);
+        for read in reads {
+            let (bytes, after) = rest.split_at(read.words.len() * 4);
             words.push(Some(self.received(bytes)));
             rest = after;
         }

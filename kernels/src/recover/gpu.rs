@@ -93,12 +93,27 @@ pub struct RecoverKernel {
 }
 
 /// Verdicts, and how many of them the CPU had to find.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     /// One for each item, in order.
     pub verdicts: Vec<Verdict>,
     /// Items that the device gave up: exceptional additions and keys at infinity.
     pub redone: usize,
+    /// With [`Hints::LiftedY`], for each item the y-coordinate of R as the device lifted it; zero for an item that
+    /// was rejected or redone. Empty without.
+    ///
+    /// The device says so and no more: whoever uses it checks y² = x³ + 7 and the parity.
+    pub lifted_y: Vec<Word>,
+}
+
+/// What is to be read back beside the signers, for an audit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hints {
+    /// Nothing.
+    #[default]
+    None,
+    /// [`Answer::lifted_y`], which spares the auditor a square root an item: 32 bytes an item more to read back.
+    LiftedY,
 }
 
 /// A batch for trials.
@@ -202,7 +217,21 @@ impl RecoverKernel {
         keccak: Option<&KeccakKernel>,
         batch: &Batch<'_>,
     ) -> Result<Answer, DeviceError> {
-        let mut answer = Answer { verdicts: Vec::with_capacity(batch.len()), redone: 0 };
+        self.recover_with(device, keccak, batch, Hints::None)
+    }
+
+    /// [`Self::recover`], with hints for an audit.
+    ///
+    /// # Errors
+    /// As [`Self::recover`].
+    pub fn recover_with(
+        &self,
+        device: &Device,
+        keccak: Option<&KeccakKernel>,
+        batch: &Batch<'_>,
+        hints: Hints,
+    ) -> Result<Answer, DeviceError> {
+        let mut answer = Answer { verdicts: Vec::with_capacity(batch.len()), ..Answer::default() };
         let mut before: Option<Part<'_>> = None;
         let mut start = 0;
         while start < batch.len() {
@@ -211,7 +240,7 @@ impl RecoverKernel {
             if let (Messages::Payloads(payloads), Some(_)) = (&batch.messages, keccak) {
                 end = end.min(KeccakKernel::next_batch(device, payloads, start).end);
             }
-            let next = self.submit(device, keccak, batch.slice(start..end))?;
+            let next = self.submit(device, keccak, batch.slice(start..end), hints)?;
             if let Some(part) = before.replace(next) {
                 part.finish(&mut answer)?;
             }
@@ -240,6 +269,7 @@ impl RecoverKernel {
         device: &Device,
         keccak: Option<&KeccakKernel>,
         batch: Batch<'a>,
+        hints: Hints,
     ) -> Result<Part<'a>, DeviceError> {
         let len = batch.len();
         let mut job = device.job(Self::NAME, len);
@@ -260,12 +290,15 @@ impl RecoverKernel {
         let chains = len.div_ceil(CHAIN_LEN as usize);
         let [lift, scalars, tables, ladder, finish] = &self.stages;
         job.dispatch(lift, len, &[&digests, &signatures, &status, &points]);
+        // The table stage puts another point where R is.
+        let lifted_y = (hints == Hints::LiftedY)
+            .then(|| job.read_words(&points, POINT_WORDS / 2 * len..POINT_WORDS * len));
         job.dispatch(scalars, chains, &[&digests, &signatures, &status, &self.blinding, &digits, &scratch]);
         job.dispatch(tables, len, &[&points, &self.blinding, &table, &scratch]);
         job.dispatch(ladder, len, &[&points, &digits, &table, &self.comb]);
         job.dispatch(finish, chains, &[&points, &status, &scratch, &signers]);
         let reads = [job.read(&status), job.read(&signers)];
-        Ok(Part { batch, site: job.site().clone(), reads, pending: job.submit()? })
+        Ok(Part { batch, site: job.site().clone(), reads, lifted_y, pending: job.submit()? })
     }
 }
 
@@ -316,14 +349,22 @@ struct Part<'a> {
     batch: Batch<'a>,
     site: Site,
     reads: [Readback; 2],
+    lifted_y: Option<Readback>,
     pending: Pending,
 }
 
 impl Part<'_> {
     fn finish(self, answer: &mut Answer) -> Result<(), DeviceError> {
-        let Self { batch, site, reads: [status, signers], pending } = self;
+        let Self { batch, site, reads: [status, signers], lifted_y, pending } = self;
         let mut outputs = pending.wait()?;
         let (status, signers) = (outputs.take(status), outputs.take(signers));
+        if let Some(lifted_y) = lifted_y {
+            let lifted_y = outputs.take(lifted_y);
+            answer.lifted_y.extend((0..batch.len()).map(|item| match Status::of(status[item]) {
+                Some(Status::Recovered) => unpack_word(&lifted_y, batch.len(), item),
+                _ => [0; 32],
+            }));
+        }
         let settled: Result<Vec<_>, _> = (0..batch.len())
             .into_par_iter()
             .map(|item| match Status::of(status[item]) {
@@ -358,6 +399,15 @@ fn unpack_signer(words: &[u32], len: usize, item: usize) -> Signer {
     signer.public_key.copy_from_slice(&bytes[..64]);
     signer.address.copy_from_slice(&bytes[64..]);
     signer
+}
+
+/// A number from eight limb-major words, lowest first.
+fn unpack_word(words: &[u32], len: usize, item: usize) -> Word {
+    let mut number = [0; 32];
+    for (w, four) in number.rchunks_exact_mut(4).enumerate() {
+        four.copy_from_slice(&words[w * len + item].to_be_bytes());
+    }
+    number
 }
 
 /// Numbers without a pattern for r, s and hash: half of the r are coordinates, or all if it must be so. Those have a

@@ -27,7 +27,7 @@ mod wide;
 use crate::keccak::Payloads;
 
 pub use cpu::{recover, recover_on, recover_one};
-pub use gpu::{Answer, RecoverKernel, Trial};
+pub use gpu::{Answer, Hints, RecoverKernel, Trial};
 
 /// 32 bytes, big-endian: a number, or a hash to be read as one.
 pub type Word = [u8; 32];

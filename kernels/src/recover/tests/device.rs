@@ -9,7 +9,7 @@ use crate::gpu::tests::device_in_form;
 use crate::gpu::{Device, DeviceKernel as _, IntegerForm, Pipeline};
 use crate::keccak::{KeccakKernel, PAYLOAD_LEN_MAX};
 use crate::recover::curve::{self, Blinding, COMB_WINDOW_BITS};
-use crate::recover::{HALF_DIGITS, HALF_WINDOW_BITS, RecoverKernel, limbs};
+use crate::recover::{HALF_DIGITS, HALF_WINDOW_BITS, Hints, RecoverKernel, limbs};
 use crate::registry;
 
 /// What all tests of a form share: compiling takes seconds on a software adapter.
@@ -127,6 +127,35 @@ fn gpu_hashes_payloads_short_and_long() {
             assert_oracle(&format!("payloads, seed 31, in {form}"), &hashes, &signatures, &answer.verdicts);
         }
     }
+}
+
+#[test]
+fn hints_are_the_lifted_point_of_every_item_that_the_device_recovered() {
+    let (mut hashes, mut signatures): (Vec<_>, Vec<_>) = edge_cases().into_iter().unzip();
+    let (more_hashes, more_signatures) = random_batch(91, 600);
+    hashes.extend(more_hashes);
+    signatures.extend(more_signatures);
+    let batch = Batch::new(Messages::Hashes(&hashes), &signatures).unwrap();
+    for form in IntegerForm::ALL {
+        let Some(bench) = bench(form) else { return };
+        let answer = bench.kernel.recover_with(&bench.device, None, &batch, Hints::LiftedY).unwrap();
+        assert_oracle(&format!("hinted, seed 91, in {form}"), &hashes, &signatures, &answer.verdicts);
+        assert_eq!(answer.lifted_y.len(), signatures.len(), "{form}");
+        for (i, (signature, y)) in signatures.iter().zip(&answer.lifted_y).enumerate() {
+            let expected = answer.verdicts[i].map_or([0; 32], |_| lifted_y(signature));
+            assert_eq!(*y, expected, "{form}, seed 91, item {i}: {signature:02x?}");
+        }
+        assert!(bench.kernel.recover(&bench.device, None, &batch).unwrap().lifted_y.is_empty(), "{form}");
+    }
+}
+
+/// y of R, of a signature that has one.
+fn lifted_y(signature: &Signature) -> Word {
+    let is_reduced = signature.recovery_id & 2 != 0;
+    let x = if is_reduced { cpu::plus_order(&signature.r) } else { signature.r };
+    let is_odd = Choice::from(signature.recovery_id & 1);
+    let point = AffinePoint::decompress(&x.into(), is_odd).unwrap();
+    point.to_sec1_point(false).as_bytes()[33..].try_into().unwrap()
 }
 
 #[test]
