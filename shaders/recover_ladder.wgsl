@@ -42,54 +42,74 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let is_comb_negative = digits[(2u * HALF_WORDS + COMB_WORDS) * n + item] != 0u;
 
     var q = Jacobian(load_point(0u, item), load_point(8u, item), fe_one());
-    for (var step = 0u; step < HALF_STEPS + COMB_DIGITS; step++) {
-        var entry: Entry;
-        var is_negative: bool;
-        let is_half_2 = (step & 1u) != 0u;
-        let is_half = step < HALF_STEPS;
-        if is_half {
-            if !is_half_2 && step > 0u {
-                for (var k = 0u; k < HALF_WINDOW_BITS; k++) {
-                    q = point_double(q);
+    var step = 0u;
+    var window = 0u;
+    loop {
+        let is_last_window = window == HALF_DIGITS - 1u;
+        // A digit of each half; in the end those of the comb.
+        let step_end = select(2u * window + 2u, HALF_STEPS + COMB_DIGITS, is_last_window);
+        loop {
+            let is_half_2 = (step & 1u) != 0u;
+            let is_half = step < HALF_STEPS;
+            var is_negative: bool;
+            var entry: Entry;
+            if is_half {
+                let place = HALF_DIGITS - 1u - window;
+                let word = place / HALF_DIGITS_PER_WORD + select(0u, HALF_WORDS, is_half_2);
+                let shift = HALF_WINDOW_BITS * (place % HALF_DIGITS_PER_WORD);
+                let v = (digits[word * n + item] >> shift) & (2u * ENTRIES - 1u);
+                // The digit is 2v - (2^w - 1).
+                is_negative = (v < ENTRIES) != select(is_half_1_negative, is_half_2_negative, is_half_2);
+                entry = table[item * ENTRIES + select(v - ENTRIES, ENTRIES - 1u - v, v < ENTRIES)];
+            } else {
+                let place = step - HALF_STEPS;
+                let word = place / COMB_DIGITS_PER_WORD + 2u * HALF_WORDS;
+                let shift = COMB_WINDOW_BITS * (place % COMB_DIGITS_PER_WORD);
+                let v = (digits[word * n + item] >> shift) & (2u * COMB_ENTRIES - 1u);
+                is_negative = (v < COMB_ENTRIES) != is_comb_negative;
+                entry = comb[place * COMB_ENTRIES + select(v - COMB_ENTRIES, COMB_ENTRIES - 1u - v, v < COMB_ENTRIES)];
+            }
+            var x = fe_from_words(Words(entry.x_lo, entry.x_hi));
+            var y = fe_from_words(Words(entry.y_lo, entry.y_hi));
+            if is_negative {
+                y = fe_neg(y);
+            }
+            // The second half takes the endomorphism's image of the entry, and the comb wants Q on the curve itself.
+            let is_home_coming = step == HALF_STEPS;
+            if (is_half && is_half_2) || is_home_coming {
+                var a = x;
+                var b = fe_from_words(ENDOMORPHISM);
+                if is_home_coming {
+                    a = q.z;
+                    b = load_point(16u, item);
+                }
+                a = fe_mul(a, b);
+                if is_home_coming {
+                    q.z = a;
+                } else {
+                    x = a;
                 }
             }
-            let place = HALF_DIGITS - 1u - step / 2u;
-            let word = place / HALF_DIGITS_PER_WORD + select(0u, HALF_WORDS, is_half_2);
-            let shift = HALF_WINDOW_BITS * (place % HALF_DIGITS_PER_WORD);
-            let v = (digits[word * n + item] >> shift) & (2u * ENTRIES - 1u);
-            // The digit is 2v - (2^w - 1).
-            is_negative = (v < ENTRIES) != select(is_half_1_negative, is_half_2_negative, is_half_2);
-            entry = table[item * ENTRIES + select(v - ENTRIES, ENTRIES - 1u - v, v < ENTRIES)];
-        } else {
-            let place = step - HALF_STEPS;
-            let word = place / COMB_DIGITS_PER_WORD + 2u * HALF_WORDS;
-            let shift = COMB_WINDOW_BITS * (place % COMB_DIGITS_PER_WORD);
-            let v = (digits[word * n + item] >> shift) & (2u * COMB_ENTRIES - 1u);
-            is_negative = (v < COMB_ENTRIES) != is_comb_negative;
-            entry = comb[place * COMB_ENTRIES + select(v - COMB_ENTRIES, COMB_ENTRIES - 1u - v, v < COMB_ENTRIES)];
-        }
-        var x = fe_from_words(Words(entry.x_lo, entry.x_hi));
-        var y = fe_from_words(Words(entry.y_lo, entry.y_hi));
-        if is_negative {
-            y = fe_neg(y);
-        }
-        // The second half takes the endomorphism's image of the entry, and the comb wants Q on the curve itself.
-        let is_home_coming = step == HALF_STEPS;
-        if (is_half && is_half_2) || is_home_coming {
-            var a = x;
-            var b = fe_from_words(ENDOMORPHISM);
-            if is_home_coming {
-                a = q.z;
-                b = load_point(16u, item);
-            }
-            a = fe_mul(a, b);
-            if is_home_coming {
-                q.z = a;
-            } else {
-                x = a;
+            q = point_add_affine(q, x, y);
+            continuing {
+                step++;
+                break if step >= min(step_end, HALF_STEPS + COMB_DIGITS);
             }
         }
-        q = point_add_affine(q, x, y);
+        if !is_last_window {
+            var k = 0u;
+            loop {
+                q = point_double(q);
+                continuing {
+                    k++;
+                    break if k >= HALF_WINDOW_BITS;
+                }
+            }
+        }
+        continuing {
+            window++;
+            break if window >= HALF_DIGITS;
+        }
     }
     store_point(0u, item, fe_words_weak(q.x));
     store_point(8u, item, fe_words_weak(q.y));
