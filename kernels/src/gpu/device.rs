@@ -146,6 +146,9 @@ impl Device {
         if form == IntegerForm::U64 {
             features |= wgpu::Features::SHADER_INT64;
         }
+        if info.timestamps {
+            features |= wgpu::Features::TIMESTAMP_QUERY;
+        }
         let limits = adapter.limits();
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("outrider"),

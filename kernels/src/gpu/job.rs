@@ -10,6 +10,7 @@ use super::device::Device;
 use super::error::{DeviceError, Site};
 use super::fault::Fault;
 use super::pipeline::Pipeline;
+use super::timing::{self, StageTime, Stamps};
 
 /// How long one look at the device lasts, so that another thread's verdict on it is seen soon.
 const LOOK: Duration = Duration::from_millis(50);
@@ -23,6 +24,7 @@ pub struct Job {
     site: Site,
     steps: Vec<Step>,
     reads: Vec<Read>,
+    is_timed: bool,
 }
 
 #[derive(Debug)]
@@ -51,7 +53,7 @@ pub struct Readback(usize);
 impl Job {
     pub(super) fn new(device: Device, kernel: &'static str, batch_len: usize) -> Self {
         let site = device.site(kernel, batch_len);
-        Self { device, site, steps: Vec::new(), reads: Vec::new() }
+        Self { device, site, steps: Vec::new(), reads: Vec::new(), is_timed: false }
     }
 
     /// Where errors of this job are said to have happened.
@@ -149,6 +151,12 @@ impl Job {
         Readback(index)
     }
 
+    /// Asks for the time that each dispatch takes on the device, see [`Outputs::stage_times`]; without a word where the
+    /// adapter has no timestamps. The job is slower for it.
+    pub fn time_stages(&mut self) {
+        self.is_timed = self.device.info().timestamps;
+    }
+
     /// Hands the job to the device and returns at once.
     ///
     /// # Errors
@@ -196,6 +204,7 @@ impl Job {
     /// Where the CPU will read all that is to be read, if anything is.
     fn staging(&self) -> Result<Option<Buffer>, DeviceError> {
         let words: usize = self.reads.iter().map(|read| read.words.len()).sum();
+        let words = words + timing::staging_words(self.timed_stages().count());
         if words == 0 {
             return Ok(None);
         }
@@ -203,13 +212,23 @@ impl Job {
         buffer::lease(&self.device, kernel, batch_len, Purpose::Staging, words).map(Some)
     }
 
+    /// Names of the dispatches whose time is asked for.
+    fn timed_stages(&self) -> impl Iterator<Item = &'static str> {
+        self.steps.iter().filter(|_| self.is_timed).filter_map(|step| match step {
+            Step::Dispatch { pipeline, .. } => Some(pipeline.name),
+            _ => None,
+        })
+    }
+
     fn encode_and_submit(&self, raw: &wgpu::Device, staging: Option<&Buffer>) -> wgpu::SubmissionIndex {
         let label = Some(self.site.kernel);
         let mut encoder = raw.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
+        let stamps = self.is_timed.then(|| Stamps::new(raw, self.timed_stages().count()));
+        let mut stamped = 0;
         // Reads stand in staging memory in their order.
         let mut offset = 0;
-        // Dispatches that follow each other share a pass.
-        for steps in self.steps.chunk_by(|a, b| a.is_dispatch() && b.is_dispatch()) {
+        // Dispatches that follow each other share a pass, unless each is timed.
+        for steps in self.steps.chunk_by(|a, b| !self.is_timed && a.is_dispatch() && b.is_dispatch()) {
             match (steps, staging) {
                 ([Step::Zero(buffer)], _) => {
                     encoder.clear_buffer(buffer.raw(), 0, Some(buffer.bytes()));
@@ -224,11 +243,16 @@ impl Job {
                 }
                 _ => {}
             }
-            let descriptor = wgpu::ComputePassDescriptor { label, timestamp_writes: None };
+            let timestamp_writes = stamps.as_ref().map(|stamps| stamps.of_dispatch(stamped));
+            stamped += 1;
+            let descriptor = wgpu::ComputePassDescriptor { label, timestamp_writes };
             let mut pass = encoder.begin_compute_pass(&descriptor);
             for step in steps {
                 step.encode(raw, &mut pass);
             }
+        }
+        if let (Some(stamps), Some(staging)) = (stamps, staging) {
+            stamps.gather(&mut encoder, staging.raw(), offset);
         }
         self.device.queue().submit([encoder.finish()])
     }
@@ -311,8 +335,7 @@ impl Pending {
             }
             is_over = self.look(left.min(LOOK))?;
         }
-        let words = self.staging.as_ref().map_or(Ok(Vec::new()), |staging| self.collect(staging))?;
-        Ok(Outputs { words })
+        self.staging.as_ref().map_or(Ok(Outputs::default()), |staging| self.collect(staging))
     }
 
     /// Asks for the results to be mapped once the submission has ended.
@@ -342,7 +365,7 @@ impl Pending {
         }
     }
 
-    fn collect(&self, staging: &Buffer) -> Result<Vec<Option<Vec<u32>>>, DeviceError> {
+    fn collect(&self, staging: &Buffer) -> Result<Outputs, DeviceError> {
         let Job { device, site, reads, .. } = &self.job;
         let view = device
             .guarded(site, |_| staging.raw().get_mapped_range(..staging.bytes()))?
@@ -354,7 +377,8 @@ impl Pending {
             words.push(Some(self.received(bytes)));
             rest = after;
         }
-        Ok(words)
+        let stage_times = timing::stage_times(device, self.job.timed_stages(), rest);
+        Ok(Outputs { words, stage_times })
     }
 
     fn received(&self, bytes: &[u8]) -> Vec<u32> {
@@ -376,12 +400,19 @@ impl Drop for Pending {
 }
 
 /// What a job read back.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Outputs {
     words: Vec<Option<Vec<u32>>>,
+    stage_times: Vec<StageTime>,
 }
 
 impl Outputs {
+    /// The time of each dispatch, in order; empty unless [`Job::time_stages`] asked and the adapter has timestamps.
+    #[must_use]
+    pub fn stage_times(&self) -> &[StageTime] {
+        &self.stage_times
+    }
+
     /// The words asked for by [`Job::read`] of the same job.
     ///
     /// # Panics

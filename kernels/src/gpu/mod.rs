@@ -29,6 +29,7 @@ mod pipeline;
 mod shader;
 #[cfg(test)]
 pub(crate) mod tests;
+mod timing;
 
 pub use adapter::{AdapterInfo, AdapterKind, DeviceChoice, NoSuchAdapter, adapters};
 pub use buffer::Buffer;
@@ -38,6 +39,7 @@ pub use fault::{Fault, FaultPlan, ParseFaultError};
 pub use job::{Job, Outputs, Pending, Readback};
 pub use pipeline::Pipeline;
 pub use shader::{BindingAccess, CheckedShader, IntegerForm, Module, SENTINEL, Shader, WORKGROUP_LEN};
+pub use timing::StageTime;
 
 /// The contract of a kernel on a device: what the registry and the accelerator need of each.
 pub trait DeviceKernel: Sized + Send + Sync {

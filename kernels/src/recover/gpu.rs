@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::gpu::{
     Buffer, Device, DeviceError, DeviceKernel, IntegerForm, Job, Module, Pending, Pipeline, Readback,
-    SENTINEL, Shader, Site,
+    SENTINEL, Shader, Site, StageTime,
 };
 use crate::keccak::{self, KeccakKernel, keccak256_one};
 
@@ -235,11 +235,7 @@ impl RecoverKernel {
         let mut before: Option<Part<'_>> = None;
         let mut start = 0;
         while start < batch.len() {
-            let mut end =
-                batch.len().min(start + device.batch_len_max(u64::from(ENTRIES) * POINT_WORDS as u64 * 4));
-            if let (Messages::Payloads(payloads), Some(_)) = (&batch.messages, keccak) {
-                end = end.min(KeccakKernel::next_batch(device, payloads, start).end);
-            }
+            let end = Self::part_end(device, keccak, batch, start);
             let next = self.submit(device, keccak, batch.slice(start..end), hints)?;
             if let Some(part) = before.replace(next) {
                 part.finish(&mut answer)?;
@@ -250,6 +246,23 @@ impl RecoverKernel {
             part.finish(&mut answer)?;
         }
         Ok(answer)
+    }
+
+    /// Recovers as many items of a batch as one job takes, and says how long each stage took on the device; nothing
+    /// where the adapter has no timestamps.
+    ///
+    /// # Errors
+    /// As [`Self::recover`].
+    pub fn stage_times(
+        &self,
+        device: &Device,
+        keccak: Option<&KeccakKernel>,
+        batch: &Batch<'_>,
+    ) -> Result<Vec<StageTime>, DeviceError> {
+        let end = Self::part_end(device, keccak, batch, 0);
+        let (mut job, _) = self.encode(device, keccak, &batch.slice(0..end), Hints::None)?;
+        job.time_stages();
+        Ok(job.run()?.stage_times().to_vec())
     }
 
     /// As [`DeviceKernel::new`], with a blinding of the caller's.
@@ -264,6 +277,17 @@ impl RecoverKernel {
         Ok(Self { stages, comb, blinding })
     }
 
+    /// Where the job ends that begins at an item.
+    fn part_end(device: &Device, keccak: Option<&KeccakKernel>, batch: &Batch<'_>, start: usize) -> usize {
+        let end = batch.len().min(start + device.batch_len_max(u64::from(ENTRIES) * POINT_WORDS as u64 * 4));
+        match (&batch.messages, keccak) {
+            (Messages::Payloads(payloads), Some(_)) => {
+                end.min(KeccakKernel::next_batch(device, payloads, start).end)
+            }
+            _ => end,
+        }
+    }
+
     fn submit<'a>(
         &self,
         device: &Device,
@@ -271,6 +295,17 @@ impl RecoverKernel {
         batch: Batch<'a>,
         hints: Hints,
     ) -> Result<Part<'a>, DeviceError> {
+        let (job, reads) = self.encode(device, keccak, &batch, hints)?;
+        Ok(Part { batch, site: job.site().clone(), reads, pending: job.submit()? })
+    }
+
+    fn encode(
+        &self,
+        device: &Device,
+        keccak: Option<&KeccakKernel>,
+        batch: &Batch<'_>,
+        hints: Hints,
+    ) -> Result<(Job, Reads), DeviceError> {
         let len = batch.len();
         let mut job = device.job(Self::NAME, len);
         let (digests, are_hashed_here) = match (&batch.messages, keccak) {
@@ -291,14 +326,14 @@ impl RecoverKernel {
         let [lift, scalars, tables, ladder, finish] = &self.stages;
         job.dispatch(lift, len, &[&digests, &signatures, &status, &points]);
         // The table stage puts another point where R is.
-        let lifted_y = (hints == Hints::LiftedY)
-            .then(|| job.read_words(&points, POINT_WORDS / 2 * len..POINT_WORDS * len));
+        let y_words = POINT_WORDS / 2 * len..POINT_WORDS * len;
+        let lifted_y = (hints == Hints::LiftedY).then(|| job.read_words(&points, y_words));
         job.dispatch(scalars, chains, &[&digests, &signatures, &status, &self.blinding, &digits, &scratch]);
         job.dispatch(tables, len, &[&points, &self.blinding, &table, &scratch]);
         job.dispatch(ladder, len, &[&points, &digits, &table, &self.comb]);
         job.dispatch(finish, chains, &[&points, &status, &scratch, &signers]);
-        let reads = [job.read(&status), job.read(&signers)];
-        Ok(Part { batch, site: job.site().clone(), reads, lifted_y, pending: job.submit()? })
+        let reads = Reads { status: job.read(&status), signers: job.read(&signers), lifted_y };
+        Ok((job, reads))
     }
 }
 
@@ -344,18 +379,24 @@ fn pack_signatures(signatures: &[Signature], are_hashed_here: bool) -> Vec<u32> 
     words
 }
 
+/// What comes back from a job.
+struct Reads {
+    status: Readback,
+    signers: Readback,
+    lifted_y: Option<Readback>,
+}
+
 /// Items of one job on their way.
 struct Part<'a> {
     batch: Batch<'a>,
     site: Site,
-    reads: [Readback; 2],
-    lifted_y: Option<Readback>,
+    reads: Reads,
     pending: Pending,
 }
 
 impl Part<'_> {
     fn finish(self, answer: &mut Answer) -> Result<(), DeviceError> {
-        let Self { batch, site, reads: [status, signers], lifted_y, pending } = self;
+        let Self { batch, site, reads: Reads { status, signers, lifted_y }, pending } = self;
         let mut outputs = pending.wait()?;
         let (status, signers) = (outputs.take(status), outputs.take(signers));
         if let Some(lifted_y) = lifted_y {
@@ -431,7 +472,9 @@ fn made_up(len: usize, must_be_liftable: bool) -> Trial {
 }
 
 impl Trial {
-    pub(super) fn batch(&self) -> Batch<'_> {
+    /// It, as [`RecoverKernel::recover`] takes it.
+    #[must_use]
+    pub fn batch(&self) -> Batch<'_> {
         Batch { messages: Messages::Hashes(&self.hashes), signatures: &self.signatures }
     }
 }
