@@ -13,6 +13,7 @@ use super::fault::{Fault, FaultPlan, Injector};
 use super::job::Job;
 use super::pipeline::{self, Pipeline};
 use super::shader::{IntegerForm, Shader};
+use super::tuning::Tuning;
 
 /// Most items of one dispatch.
 pub const BATCH_LEN_MAX: usize = 65_536;
@@ -28,6 +29,8 @@ pub struct DeviceOptions {
     pub integer_form: Option<IntegerForm>,
     /// Items of one dispatch, at most [`BATCH_LEN_MAX`].
     pub batch_len_max: usize,
+    /// Sizes with which kernels are compiled.
+    pub tuning: Tuning,
     /// A fault to play.
     pub fault: Option<FaultPlan>,
 }
@@ -39,6 +42,7 @@ impl Default for DeviceOptions {
             self_test_deadline: Duration::from_secs(30),
             integer_form: None,
             batch_len_max: BATCH_LEN_MAX,
+            tuning: Tuning::default(),
             fault: None,
         }
     }
@@ -194,6 +198,12 @@ impl Device {
     #[must_use]
     pub fn integer_form(&self) -> IntegerForm {
         self.inner.form
+    }
+
+    /// Sizes with which its kernels are compiled.
+    #[must_use]
+    pub fn tuning(&self) -> Tuning {
+        self.inner.options.tuning
     }
 
     /// Ends the proving phase: from here on jobs have the deadline of the service.

@@ -30,6 +30,7 @@ mod shader;
 #[cfg(test)]
 pub(crate) mod tests;
 mod timing;
+mod tuning;
 
 pub use adapter::{AdapterInfo, AdapterKind, DeviceChoice, NoSuchAdapter, adapters};
 pub use buffer::Buffer;
@@ -40,6 +41,7 @@ pub use job::{Job, Outputs, Pending, Readback};
 pub use pipeline::Pipeline;
 pub use shader::{BindingAccess, CheckedShader, IntegerForm, Module, SENTINEL, Shader, WORKGROUP_LEN};
 pub use timing::StageTime;
+pub use tuning::{Tuning, TuningError};
 
 /// The contract of a kernel on a device: what the registry and the accelerator need of each.
 pub trait DeviceKernel: Sized + Send + Sync {
@@ -50,7 +52,7 @@ pub trait DeviceKernel: Sized + Send + Sync {
     type Trial;
 
     /// All its shaders, in the order in which [`Self::new`] gets the pipelines.
-    fn shaders(form: IntegerForm) -> Vec<Shader>;
+    fn shaders(form: IntegerForm, tuning: Tuning) -> Vec<Shader>;
 
     /// Takes the compiled [`Self::shaders`] and puts tables on the device.
     ///

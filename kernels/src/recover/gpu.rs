@@ -4,18 +4,12 @@ use rayon::prelude::*;
 
 use crate::gpu::{
     Buffer, Device, DeviceError, DeviceKernel, IntegerForm, Job, Module, Pending, Pipeline, Readback,
-    SENTINEL, Shader, Site, StageTime,
+    SENTINEL, Shader, Site, StageTime, Tuning,
 };
 use crate::keccak::{self, KeccakKernel, keccak256_one};
 
-use super::curve::{self, Blinding, COMB_DIGITS, COMB_DIGITS_PER_WORD, COMB_ENTRIES, COMB_WINDOW_BITS};
-use super::{
-    Batch, HALF_DIGITS, HALF_DIGITS_PER_WORD, HALF_WINDOW_BITS, Messages, Rejection, Signature, Signer,
-    Verdict, Word, cpu, limbs, recover,
-};
-
-/// Entries of an item's table: the odd multiples up to 2^[`HALF_WINDOW_BITS`].
-const ENTRIES: u32 = 1 << (HALF_WINDOW_BITS - 1);
+use super::curve::{self, Blinding, CombWindow};
+use super::{Batch, HalfWindow, Messages, Rejection, Signature, Signer, Verdict, Word, cpu, limbs, recover};
 
 /// Words of an affine point.
 const POINT_WORDS: usize = 16;
@@ -23,17 +17,8 @@ const POINT_WORDS: usize = 16;
 /// Words of a point in Jacobian coordinates.
 const JACOBIAN_WORDS: u32 = 24;
 
-/// Words of digits of a half of u2.
-const HALF_WORDS: u32 = HALF_DIGITS.div_ceil(HALF_DIGITS_PER_WORD);
-
 /// Words of digits of u1.
-const COMB_WORDS: u32 = COMB_DIGITS / COMB_DIGITS_PER_WORD;
-
-/// Words of digits of an item: both halves of u2, u1, and the sign of u1.
-const DIGITS_WORDS: usize = (2 * HALF_WORDS + COMB_WORDS + 1) as usize;
-
-/// Items that share an inversion.
-const CHAIN_LEN: u32 = 16;
+const COMB_WORDS: u32 = 8;
 
 /// Words of r, s and the recovery id.
 const SIGNATURE_WORDS: usize = 17;
@@ -128,22 +113,24 @@ impl DeviceKernel for RecoverKernel {
 
     type Trial = Trial;
 
-    fn shaders(form: IntegerForm) -> Vec<Shader> {
+    fn shaders(form: IntegerForm, tuning: Tuning) -> Vec<Shader> {
+        let (half, comb) = (half_window(tuning), comb_window(tuning));
         let stage = |name, text: &'static str| {
-            let mut shader = Shader::new(name, text).modules(modules(form));
+            let mut shader = Shader::new(name, text).modules(modules(form, half));
+            shader = shader.workgroup_len(tuning.workgroup_len());
             let constants = [
                 ("JACOBIAN_WORDS", JACOBIAN_WORDS),
-                ("ENTRIES", ENTRIES),
-                ("HALF_WINDOW_BITS", HALF_WINDOW_BITS),
-                ("HALF_DIGITS", HALF_DIGITS),
-                ("HALF_DIGITS_PER_WORD", HALF_DIGITS_PER_WORD),
-                ("HALF_WORDS", HALF_WORDS),
+                ("ENTRIES", half.entries()),
+                ("HALF_WINDOW_BITS", half.bits),
+                ("HALF_DIGITS", half.digits()),
+                ("HALF_DIGITS_PER_WORD", half.digits_per_word()),
+                ("HALF_WORDS", half.words()),
                 ("COMB_WORDS", COMB_WORDS),
-                ("COMB_ENTRIES", COMB_ENTRIES),
-                ("COMB_WINDOW_BITS", COMB_WINDOW_BITS),
-                ("COMB_DIGITS", COMB_DIGITS),
-                ("COMB_DIGITS_PER_WORD", COMB_DIGITS_PER_WORD),
-                ("CHAIN_LEN", CHAIN_LEN),
+                ("COMB_ENTRIES", comb.entries()),
+                ("COMB_WINDOW_BITS", comb.bits),
+                ("COMB_DIGITS", comb.digits()),
+                ("COMB_DIGITS_PER_WORD", comb.digits_per_word()),
+                ("CHAIN_LEN", tuning.chain_len()),
                 ("HASHED_HERE", HASHED_HERE),
             ];
             let statuses = Status::ALL.iter().map(|(name, status)| (*name, *status as u32));
@@ -272,14 +259,16 @@ impl RecoverKernel {
         blinding: &Blinding,
     ) -> Result<Self, DeviceError> {
         let stages = <[Pipeline; 5]>::try_from(pipelines).expect("five shaders, five pipelines");
-        let comb = device.upload(Self::NAME, &curve::comb())?;
-        let blinding = device.upload(Self::NAME, &blinding.words())?;
+        let comb = device.upload(Self::NAME, &curve::comb(comb_window(device.tuning())))?;
+        let blinding = device.upload(Self::NAME, &blinding.words(half_window(device.tuning())))?;
         Ok(Self { stages, comb, blinding })
     }
 
     /// Where the job ends that begins at an item.
     fn part_end(device: &Device, keccak: Option<&KeccakKernel>, batch: &Batch<'_>, start: usize) -> usize {
-        let end = batch.len().min(start + device.batch_len_max(u64::from(ENTRIES) * POINT_WORDS as u64 * 4));
+        let end = batch
+            .len()
+            .min(start + device.batch_len_max(4 * table_words(half_window(device.tuning())) as u64));
         match (&batch.messages, keccak) {
             (Messages::Payloads(payloads), Some(_)) => {
                 end.min(KeccakKernel::next_batch(device, payloads, start).end)
@@ -318,11 +307,13 @@ impl RecoverKernel {
         let signatures = job.upload(&pack_signatures(batch.signatures, are_hashed_here))?;
         let status = job.buffer_filled(len, SENTINEL)?;
         let points = job.buffer(JACOBIAN_WORDS as usize * len)?;
-        let digits = job.buffer(DIGITS_WORDS * len)?;
-        let table = job.buffer(ENTRIES as usize * POINT_WORDS * len)?;
-        let scratch = job.buffer(ENTRIES as usize * POINT_WORDS / 2 * len)?;
+        let half = half_window(device.tuning());
+        // Both halves of u2, u1, and the sign of u1.
+        let digits = job.buffer((2 * half.words() + COMB_WORDS + 1) as usize * len)?;
+        let table = job.buffer(table_words(half) * len)?;
+        let scratch = job.buffer(table_words(half) / 2 * len)?;
         let signers = job.buffer(SIGNER_WORDS * len)?;
-        let chains = len.div_ceil(CHAIN_LEN as usize);
+        let chains = len.div_ceil(device.tuning().chain_len() as usize);
         let [lift, scalars, tables, ladder, finish] = &self.stages;
         job.dispatch(lift, len, &[&digests, &signatures, &status, &points]);
         // The table stage puts another point where R is.
@@ -337,9 +328,22 @@ impl RecoverKernel {
     }
 }
 
+const fn half_window(tuning: Tuning) -> HalfWindow {
+    HalfWindow { bits: tuning.ladder_window_bits() }
+}
+
+const fn comb_window(tuning: Tuning) -> CombWindow {
+    CombWindow { bits: tuning.comb_window_bits() }
+}
+
+/// Words of an item's table.
+const fn table_words(window: HalfWindow) -> usize {
+    window.entries() as usize * POINT_WORDS
+}
+
 /// What the stages import.
-fn modules(form: IntegerForm) -> Vec<Module> {
-    let mut modules = limbs::modules(form);
+fn modules(form: IntegerForm, window: HalfWindow) -> Vec<Module> {
+    let mut modules = limbs::modules(form, window);
     modules.extend(keccak::modules(form));
     modules.extend([
         Module::new("curve", curve::module_text()),
