@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 
 use crate::gpu::{
-    Buffer, Device, DeviceError, DeviceKernel, IntegerForm, Job, Module, Pending, Pipeline, Readback,
-    SENTINEL, Shader, Site, StageTime, Tuning,
+    Buffer, Device, DeviceError, DeviceKernel, IntegerForm, Job, Module, Pending, Pipeline, Readback, Shader,
+    Site, StageTime, Tuning,
 };
 use crate::keccak::{self, KeccakKernel, keccak256_one};
 
@@ -29,7 +29,10 @@ const HASHED_HERE: u32 = 1 << 8;
 /// Words of a public key and an address.
 const SIGNER_WORDS: usize = 21;
 
-/// What the status word of an item says. Codes differ in more than one bit from each other and from the sentinel.
+/// What a status word says before a kernel has written it: to clear costs no upload.
+const UNWRITTEN: u32 = 0;
+
+/// What the status word of an item says. Codes differ in more than one bit from each other and from [`UNWRITTEN`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Status {
     /// Not rejected by stage 1; the end of stage 5 makes it one of the next two.
@@ -305,7 +308,7 @@ impl RecoverKernel {
             (Messages::Hashes(hashes), _) => (upload_digests(&job, hashes)?, false),
         };
         let signatures = job.upload(&pack_signatures(batch.signatures, are_hashed_here))?;
-        let status = job.buffer_filled(len, SENTINEL)?;
+        let status = job.buffer_zeroed(len)?;
         let points = job.buffer(JACOBIAN_WORDS as usize * len)?;
         let half = half_window(device.tuning());
         // Both halves of u2, u1, and the sign of u1.
@@ -423,7 +426,9 @@ impl Part<'_> {
                         _ => Err(DeviceError::WrongAnswer { site: site.clone(), item }),
                     }
                 }
-                None if status[item] == SENTINEL => Err(DeviceError::Unanswered { site: site.clone(), item }),
+                None if status[item] == UNWRITTEN => {
+                    Err(DeviceError::Unanswered { site: site.clone(), item })
+                }
                 None => Err(DeviceError::WrongAnswer { site: site.clone(), item }),
             })
             .collect();

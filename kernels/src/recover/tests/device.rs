@@ -6,7 +6,7 @@ use k256::U256;
 
 use super::*;
 use crate::gpu::tests::device_in_form;
-use crate::gpu::{Device, DeviceKernel as _, DeviceOptions, IntegerForm, Pipeline, Tuning};
+use crate::gpu::{Device, DeviceError, DeviceKernel as _, DeviceOptions, IntegerForm, Pipeline, Tuning};
 use crate::keccak::{KeccakKernel, PAYLOAD_LEN_MAX};
 use crate::recover::curve::{self, Blinding, CombWindow};
 use crate::recover::{HalfWindow, Hints, RecoverKernel, limbs};
@@ -177,13 +177,58 @@ fn every_challenging_size_gives_the_same_answers() {
 }
 
 #[test]
-fn a_given_hash_may_look_like_the_sentinel() {
-    let hash: Word = crate::gpu::SENTINEL.to_le_bytes().repeat(8).try_into().unwrap();
+fn an_item_that_no_stage_wrote_is_not_taken_for_an_answer() {
+    let mut payloads = PayloadsBuf::default();
+    let mut numbers = Numbers::new(94);
+    let signatures: Vec<_> = (0..100)
+        .map(|_| {
+            let payload = numbers.word();
+            payloads.push(&payload).unwrap();
+            sign(&numbers.scalar(), &numbers.scalar(), &keccak256_one(&payload)).unwrap()
+        })
+        .collect();
+    let batch = Batch::new(Messages::Payloads(payloads.as_payloads()), &signatures).unwrap();
+    let Some(Bench { device, kernel, .. }) = bench(IntegerForm::U32) else { return };
+    // A digest that the hashing left out, and a status that the first stage did.
+    let store = "store_digest(item, keccak_digest(s));";
+    let shader = KeccakKernel::shaders(IntegerForm::U32, Tuning::default()).remove(0);
+    let shader = shader.sabotaged(store, &format!("if item != 37u {{ {store} }}"));
+    let keccak = KeccakKernel::new(device, device.compile(&[shader]).unwrap()).unwrap();
+    let mut shaders = RecoverKernel::shaders(IntegerForm::U32, Tuning::default());
+    let store = "status[item] = verdict;";
+    shaders[0] = shaders[0].clone().sabotaged(store, &format!("if item != 37u {{ {store} }}"));
+    let silent = RecoverKernel::new(device, device.compile(&shaders).unwrap()).unwrap();
+    for (kernel, keccak) in [(kernel, Some(&keccak)), (&silent, None)] {
+        let error = kernel.recover(device, keccak, &batch).unwrap_err();
+        assert!(matches!(error, DeviceError::Unanswered { item: 37, .. }), "seed 94: {error}");
+    }
+}
+
+#[test]
+fn threads_share_a_device() {
+    let (hashes, signatures) = random_batch(95, 600);
+    let batch = Batch::new(Messages::Hashes(&hashes), &signatures).unwrap();
+    let expected = recover(&batch);
+    let Some(bench) = bench(IntegerForm::U64) else { return };
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for len in (1..600).step_by(23) {
+                    assert_eq!(on_device(bench, &hashes[..len], &signatures[..len], 0), expected[..len]);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_given_hash_may_look_unwritten() {
+    let hash = [0; 32];
     let mut numbers = Numbers::new(41);
     let signature = sign(&numbers.scalar(), &numbers.scalar(), &hash).unwrap();
     for form in IntegerForm::ALL {
         let Some(bench) = bench(form) else { return };
-        assert_oracle("sentinel", &[hash], &[signature], &on_device(bench, &[hash], &[signature], 0));
+        assert_oracle("hash of zeros", &[hash], &[signature], &on_device(bench, &[hash], &[signature], 0));
     }
 }
 
