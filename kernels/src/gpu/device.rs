@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use super::adapter::{self, AdapterInfo, DeviceChoice, NoSuchAdapter};
@@ -83,6 +83,7 @@ struct Inner {
     death: Arc<Death>,
     injector: Injector,
     pool: Pool,
+    polling: Mutex<()>,
 }
 
 /// Set once, by whoever first sees that the device is gone.
@@ -184,6 +185,7 @@ impl Device {
                 death,
                 injector,
                 pool: Pool::default(),
+                polling: Mutex::default(),
             }),
         })
     }
@@ -353,6 +355,15 @@ impl Device {
 
     pub(super) fn raw(&self) -> &wgpu::Device {
         &self.inner.raw
+    }
+
+    /// The turn to wait for the device inside the API; `None` while another thread has it.
+    pub(super) fn turn_to_poll(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.inner.polling.try_lock() {
+            Ok(turn) => Some(turn),
+            Err(TryLockError::Poisoned(turn)) => Some(turn.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     pub(super) fn queue(&self) -> &wgpu::Queue {

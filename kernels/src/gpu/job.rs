@@ -15,6 +15,9 @@ use super::timing::{self, StageTime, Stamps};
 /// How long one look at the device lasts, so that another thread's verdict on it is seen soon.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// How long a thread stands back while another one looks.
+const SHORT_LOOK: Duration = Duration::from_micros(200);
+
 /// A list of dispatches over buffers, put together by one thread and submitted at once.
 ///
 /// Buffers stay valid after the job, so that stages can hand them on without a readback.
@@ -356,6 +359,12 @@ impl Pending {
             std::thread::sleep(timeout);
             return Ok(false);
         }
+        // wgpu asserts, in the thread whose wait times out, that no other thread has meanwhile seen the queue run empty
+        // (30.0, `Device::maintain`): so one thread polls, which makes the callbacks of all, and others look again soon.
+        let Some(_turn) = device.turn_to_poll() else {
+            std::thread::sleep(timeout.min(SHORT_LOOK));
+            return Ok(false);
+        };
         let submission_index = Some(self.submission.clone());
         let poll = wgpu::PollType::Wait { submission_index, timeout: Some(timeout) };
         match device.guarded(site, |raw| raw.poll(poll))? {
