@@ -17,6 +17,7 @@ use outrider_kernels::{
 use std::{
     fmt::Display,
     io::{self, ErrorKind, Write},
+    path::PathBuf,
     process::ExitCode,
 };
 
@@ -115,7 +116,19 @@ pub(crate) fn device_options() -> Result<DeviceOptions, Failure> {
         Ok(fault) => Some(fault.parse::<FaultPlan>().map_err(Failure::bad_input)?),
         Err(_) => None,
     };
-    Ok(DeviceOptions { fault, ..DeviceOptions::default() })
+    Ok(DeviceOptions { fault, cache_folder: cache_folder(), ..DeviceOptions::default() })
+}
+
+/// Where compiled kernels are kept: `OUTRIDER_CACHE_DIR` (nowhere if it is empty), else `outrider` in the user's folder of
+/// caches (XDG Base Directory Specification); nowhere if there is none.
+fn cache_folder() -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    match std::env::var_os("OUTRIDER_CACHE_DIR") {
+        Some(folder) => Some(PathBuf::from(folder)).filter(|folder| !folder.as_os_str().is_empty()),
+        None => absolute("XDG_CACHE_HOME")
+            .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
+            .map(|caches| caches.join("outrider")),
+    }
 }
 
 /// How the accelerator is opened.

@@ -1,6 +1,7 @@
 //! An open device: its life, its death, and the seam where both are watched.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
@@ -12,6 +13,7 @@ use super::error::{DeviceError, Site};
 use super::fault::{Fault, FaultPlan, Injector};
 use super::job::Job;
 use super::pipeline::{self, Pipeline};
+use super::pipeline_cache::{Identity, PipelineCache};
 use super::shader::{IntegerForm, Shader};
 use super::tuning::Tuning;
 
@@ -31,6 +33,9 @@ pub struct DeviceOptions {
     pub batch_len_max: usize,
     /// Sizes with which kernels are compiled.
     pub tuning: Tuning,
+    /// Folder in which compiled pipelines are kept between processes, where the API can: made if need be, private to
+    /// the user. `None` keeps none.
+    pub cache_folder: Option<PathBuf>,
     /// A fault to play.
     pub fault: Option<FaultPlan>,
 }
@@ -43,6 +48,7 @@ impl Default for DeviceOptions {
             integer_form: None,
             batch_len_max: BATCH_LEN_MAX,
             tuning: Tuning::default(),
+            cache_folder: None,
             fault: None,
         }
     }
@@ -84,6 +90,7 @@ struct Inner {
     injector: Injector,
     pool: Pool,
     polling: Mutex<()>,
+    pipeline_cache: Option<PipelineCache>,
 }
 
 /// Set once, by whoever first sees that the device is gone.
@@ -154,6 +161,9 @@ impl Device {
         if info.timestamps {
             features |= wgpu::Features::TIMESTAMP_QUERY;
         }
+        if options.cache_folder.is_some() {
+            features |= adapter.features() & wgpu::Features::PIPELINE_CACHE;
+        }
         let limits = adapter.limits();
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("outrider"),
@@ -171,6 +181,11 @@ impl Device {
         });
         // Every call is made inside an error scope; what escapes is a bug worth a line, not a panic.
         raw.on_uncaptured_error(Arc::new(|error| log::error!("device error outside of any scope: {error}")));
+        let identity = Identity { info: &info, form, tuning: options.tuning };
+        let pipeline_cache = options
+            .cache_folder
+            .as_deref()
+            .and_then(|folder| PipelineCache::open(&raw, adapter, folder, &identity));
         let injector = Injector::new(options.fault);
         Ok(Self {
             inner: Arc::new(Inner {
@@ -186,6 +201,7 @@ impl Device {
                 injector,
                 pool: Pool::default(),
                 polling: Mutex::default(),
+                pipeline_cache,
             }),
         })
     }
@@ -208,8 +224,12 @@ impl Device {
         self.inner.options.tuning
     }
 
-    /// Ends the proving phase: from here on jobs have the deadline of the service.
+    /// Ends the proving phase: from here on jobs have the deadline of the service. What was compiled is kept
+    /// ([`DeviceOptions::cache_folder`]).
     pub fn begin_service(&self) {
+        if let Some(cache) = self.pipeline_cache().filter(|_| self.is_alive()) {
+            cache.store();
+        }
         self.inner.in_service.store(true, Ordering::Release);
     }
 
@@ -355,6 +375,11 @@ impl Device {
 
     pub(super) fn raw(&self) -> &wgpu::Device {
         &self.inner.raw
+    }
+
+    /// Compiled pipelines that are kept on disk.
+    pub(super) fn pipeline_cache(&self) -> Option<&PipelineCache> {
+        self.inner.pipeline_cache.as_ref()
     }
 
     /// The turn to wait for the device inside the API; `None` while another thread has it.

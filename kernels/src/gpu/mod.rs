@@ -26,6 +26,11 @@ mod fault;
 mod job;
 pub mod lint;
 mod pipeline;
+#[allow(
+    unsafe_code,
+    reason = "gives a driver back the pipelines that it compiled: the API asks for a promise"
+)]
+mod pipeline_cache;
 mod shader;
 #[cfg(test)]
 pub(crate) mod tests;
