@@ -10,6 +10,8 @@ use std::time::Duration;
 use super::adapter::{self, AdapterInfo, DeviceChoice, NoSuchAdapter};
 use super::buffer::{self, Buffer, Pool, Purpose};
 use super::error::{DeviceError, Site};
+#[cfg(test)]
+use super::events::Events;
 use super::fault::{Fault, FaultPlan, Injector};
 use super::job::Job;
 use super::pipeline::{self, Pipeline};
@@ -91,6 +93,8 @@ struct Inner {
     pool: Pool,
     polling: Mutex<()>,
     pipeline_cache: Option<PipelineCache>,
+    #[cfg(test)]
+    events: Events,
 }
 
 /// Set once, by whoever first sees that the device is gone.
@@ -117,8 +121,12 @@ impl Death {
 }
 
 impl Drop for Inner {
+    /// What jobs left in buffers may be transactions that nobody has published yet: a device that is closed clears
+    /// them, one that is dead cannot.
     fn drop(&mut self) {
-        if self.death.reason().is_some() {
+        if self.death.reason().is_none() {
+            self.pool.clear(&self.raw, &self.queue);
+        } else {
             // Dropping the last handle waits for all that was submitted; a kernel that hangs never ends.
             std::mem::forget(self.raw.clone());
             std::mem::forget(self.queue.clone());
@@ -202,6 +210,8 @@ impl Device {
                 pool: Pool::default(),
                 polling: Mutex::default(),
                 pipeline_cache,
+                #[cfg(test)]
+                events: Events::default(),
             }),
         })
     }
@@ -375,6 +385,11 @@ impl Device {
 
     pub(super) fn raw(&self) -> &wgpu::Device {
         &self.inner.raw
+    }
+
+    #[cfg(test)]
+    pub(crate) fn events(&self) -> &Events {
+        &self.inner.events
     }
 
     /// Compiled pipelines that are kept on disk.

@@ -178,6 +178,8 @@ impl Job {
         let staging = self.named_if_lost(self.staging())?;
         let submitted = self.device.guarded(&self.site, |raw| self.encode_and_submit(raw, staging.as_ref()));
         let submission = self.named_if_lost(submitted)?;
+        #[cfg(test)]
+        self.device.events().push(super::events::Event::Submitted(self.site.batch_len));
         let deadline = self.device.deadline();
         let submitted_at = Instant::now();
         let mapping = Arc::new(AtomicU8::new(MAPPING));
@@ -386,6 +388,8 @@ impl Pending {
             words.push(Some(self.received(bytes)));
             rest = after;
         }
+        #[cfg(test)]
+        device.events().push(super::events::Event::Collected(site.batch_len));
         let stage_times = timing::stage_times(device, self.job.timed_stages(), rest);
         Ok(Outputs { words, stage_times })
     }

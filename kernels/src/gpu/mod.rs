@@ -22,6 +22,8 @@ mod adapter;
 mod buffer;
 mod device;
 mod error;
+#[cfg(test)]
+pub(crate) mod events;
 mod fault;
 mod job;
 pub mod lint;

@@ -159,6 +159,7 @@ fn lifted_y(signature: &Signature) -> Word {
 }
 
 #[test]
+#[ignore = "compiles the kernel eleven times"]
 fn every_challenging_size_gives_the_same_answers() {
     let (mut hashes, mut signatures): (Vec<_>, Vec<_>) = edge_cases().into_iter().unzip();
     let (more_hashes, more_signatures) = random_batch(93, 1000);
@@ -219,6 +220,33 @@ fn threads_share_a_device() {
             });
         }
     });
+}
+
+#[test]
+fn the_next_part_is_queued_before_the_last_is_waited_for_and_buffers_are_used_again() {
+    use crate::gpu::events::Event::{Collected, Submitted};
+    let trial = RecoverKernel::trial(350);
+    let options = DeviceOptions { batch_len_max: 100, ..DeviceOptions::default() };
+    let Some(device) = crate::gpu::tests::device(options) else { return };
+    let kernel = registry::ready::<RecoverKernel>(&device).unwrap();
+    kernel.recover(&device, None, &trial.batch()).unwrap();
+    device.events().take();
+    let made = device.events().buffers_made();
+    for _ in 0..3 {
+        kernel.recover(&device, None, &trial.batch()).unwrap();
+        let order = [
+            Submitted(100),
+            Submitted(100),
+            Collected(100),
+            Submitted(100),
+            Collected(100),
+            Submitted(50),
+            Collected(100),
+            Collected(50),
+        ];
+        assert_eq!(device.events().take(), order);
+    }
+    assert_eq!(device.events().buffers_made(), made, "buffers made after the first batch");
 }
 
 #[test]
