@@ -258,6 +258,7 @@ mod tests {
         // Cold, then warm.
         let kept = cache.file.read().unwrap().unwrap();
         assert!(!kept.is_empty());
+        eprintln!("{} bytes kept", kept.len());
         drop(device);
         let warm = served(&folder).unwrap();
         let file = &warm.pipeline_cache().unwrap().file;

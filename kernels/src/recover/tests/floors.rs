@@ -8,11 +8,12 @@ use super::device::bench;
 use super::*;
 use crate::gpu::{DeviceKernel as _, IntegerForm};
 
-/// Items of a batch, which is one dispatch.
-const LEN: usize = 16_384;
+/// Items of a batch, which is one dispatch: enough to leave what a dispatch costs out of account, and few enough to be
+/// done between two interruptions.
+const LEN: usize = 4096;
 
 /// The best of so many rounds counts: what else the machine does only ever takes time.
-const ROUNDS: usize = 9;
+const ROUNDS: usize = 40;
 
 /// The least rate of a form, as a multiple of libsecp256k1's on all cores.
 const fn floor(form: IntegerForm) -> f64 {
