@@ -101,7 +101,7 @@ pub fn mainnet() -> Vec<Block> {
         blocks.push(Block {
             spec: case.spec,
             header,
-            transactions: block.transactions,
+            transactions: block.transactions.into_vec(),
             ommers: block.ommers.headers().unwrap_or_default().to_vec(),
             withdrawals: block.withdrawals.map(|withdrawals| withdrawals.into_inner()),
             world,

@@ -82,7 +82,7 @@ pub(super) fn difference(
 fn timed_root(block: &DecodedBlock) -> (B256, f64) {
     let mut seconds = 0.0;
     let root = timed(&mut seconds, || {
-        let encoded: Vec<&[u8]> = block.encoded_transactions.iter().collect();
+        let encoded: Vec<&[u8]> = block.transactions.encoded().iter().collect();
         ordered_trie_root_with_encoder(&encoded, |bytes, out| out.extend_from_slice(bytes))
     });
     (root, seconds)

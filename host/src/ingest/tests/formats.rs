@@ -69,7 +69,7 @@ fn a_block_folder_gives_block_prestate_and_hashes() {
     let input = case.blocks.map(Result::unwrap).next().unwrap();
     let block = decode_block(&input.bytes).unwrap();
     assert_eq!(*block.header, sample::block(20_000_000).header);
-    assert_eq!(block.transactions, sample::transactions());
+    assert_eq!(*block.transactions, sample::transactions());
     assert_eq!(block.stated.hash, Some(block.header.hash()));
     assert_eq!(block.stated.senders, Some(vec![Address::repeat_byte(0xf0); 6]));
     assert_eq!(block.rlp_len_bytes, sample::block_rlp(20_000_000).len());
@@ -134,7 +134,7 @@ fn parity_may_stand_in_v_alone() {
     fields.remove("type");
     fields.insert("chainId".to_owned(), Value::Null);
     let bytes = crate::ingest::BlockBytes::RpcJson(json.to_string().into_bytes().into());
-    assert_eq!(decode_block(&bytes).unwrap().transactions, sample::transactions());
+    assert_eq!(*decode_block(&bytes).unwrap().transactions, sample::transactions());
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn a_blockchain_test_gives_its_cases() {
     let blocks: Vec<_> = case.blocks.map(Result::unwrap).collect();
     assert_eq!(blocks[0].expectation, Expectation::Valid);
     assert_eq!(blocks[0].stated_senders, Some(vec![Address::repeat_byte(0xf0); 6]));
-    assert_eq!(decode_block(&blocks[0].bytes).unwrap().transactions, sample::transactions());
+    assert_eq!(*decode_block(&blocks[0].bytes).unwrap().transactions, sample::transactions());
     let classes = vec!["BlockException.A".to_owned(), "TransactionException.B".to_owned()];
     assert_eq!(blocks[1].expectation, Expectation::Invalid { classes });
     assert!(decode_block(&blocks[1].bytes).is_err());

@@ -41,7 +41,7 @@ fn senders(columns: &SenderColumns) -> Vec<Option<Address>> {
 }
 
 fn transactions_root(block: &DecodedBlock) -> B256 {
-    let encoded: Vec<&[u8]> = block.encoded_transactions.iter().collect();
+    let encoded: Vec<&[u8]> = block.transactions.encoded().iter().collect();
     ordered_trie_root_encoded(&encoded)
 }
 
@@ -69,9 +69,8 @@ fn mainnet_blocks_have_the_hashes_roots_and_senders_that_they_state() {
             assert_eq!(Some(block.header.hash()), block.stated.hash, "{place}");
             check_hashes(&block, &place);
 
-            let hashes: Vec<B256> =
-                block.transactions.iter().map(|transaction| *transaction.tx_hash()).collect();
-            assert_eq!(Some(&hashes), block.stated.transaction_hashes.as_ref(), "{place}");
+            let hashes = block.transactions.hashes();
+            assert_eq!(Some(hashes), block.stated.transaction_hashes.as_deref(), "{place}");
             let stated = block.stated.senders.clone().unwrap();
             let senders = senders(&SenderColumns::of_transactions(&block.transactions));
             assert_eq!(senders, stated.into_iter().map(Some).collect::<Vec<_>>(), "{place}");
@@ -134,7 +133,7 @@ fn check_block(input: &BlockInput, place: &str) -> Option<B256> {
     };
     let alloy = alloy.unwrap_or_else(|error| panic!("{place}: alloy refuses what we decode: {error}"));
     assert_eq!(alloy.header, *block.header, "{place}");
-    assert_eq!(alloy.body.transactions, block.transactions, "{place}");
+    assert_eq!(alloy.body.transactions, *block.transactions, "{place}");
     assert_eq!(alloy.body.withdrawals, block.withdrawals, "{place}");
     fuzz::block_rlp(rlp);
     if input.expectation != Expectation::Valid {
