@@ -121,7 +121,7 @@ pub fn raw_transaction(bytes: &[u8]) {
             assert!(raw.transaction.encoded_2718() == bytes, "one transaction has one encoding");
         }
         let columns = SenderColumns::of_transactions(std::slice::from_ref(&raw.transaction));
-        assert_eq!(columns.payloads.len(), 1);
+        assert_eq!(columns.payloads.as_payloads().len(), 1);
     }
 }
 

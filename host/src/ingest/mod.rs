@@ -38,7 +38,7 @@ pub use case::{
     BlockBytes, BlockInput, Blocks, Case, Completeness, Expectation, ExpectedEnd, GenesisHeader, PostState,
     Prestate, PrestateAccount,
 };
-pub use columns::{ByteColumn, RECOVERY_ID_NONE, SenderColumns, authorizations_of};
+pub use columns::{RECOVERY_ID_NONE, SenderColumns, authorizations_of};
 pub use error::{
     DecodeError, FieldFault, IngestError, IngestFault, RlpFault, SidecarFault, TransactionFault,
 };

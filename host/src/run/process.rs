@@ -18,9 +18,9 @@ use std::borrow::Cow;
 
 /// Processes a block; the chain then stands on it, if it is valid.
 pub(super) fn process(job: &Job<'_>, chain: &mut Chain, prepared: Prepared) -> BlockReport {
-    let Prepared { input, content, seconds, kernels } = prepared;
+    let Prepared { input, content, seconds, kernels, sender_cache } = prepared;
     let mut report = BlockReport::new(job.path, job.name, job.accelerator.device_name());
-    (report.seconds, report.kernels) = (seconds, kernels);
+    (report.seconds, report.kernels, report.sender_cache) = (seconds, kernels, sender_cache);
     let before = counts(job.accelerator);
     let verdict = match &content {
         Err(error) => Verdict::Undecodable(undecodable(chain, &input.bytes, error)),

@@ -34,7 +34,7 @@ fn senders(columns: &SenderColumns) -> Vec<Option<Address>> {
         let r = U256::from_be_bytes(columns.r[row]);
         let s = U256::from_be_bytes(columns.s[row]);
         let signature = Signature::new(r, s, columns.recovery_ids[row] == 1);
-        let hash = keccak256(columns.payloads.row(row));
+        let hash = keccak256(columns.payloads.as_payloads().get(row));
         alloy_consensus::crypto::secp256k1::recover_signer_unchecked(&signature, hash).ok()
     };
     (0..columns.len()).into_par_iter().map(recover).collect()
@@ -153,7 +153,7 @@ fn check_authorities(block: &DecodedBlock, place: &str) {
         authorizations_of(&block.transactions).into_iter().map(|(_, entry)| entry).collect();
     let columns = SenderColumns::of_authorizations(&authorizations);
     for (row, entry) in authorizations.iter().enumerate() {
-        assert_eq!(keccak256(columns.payloads.row(row)), entry.signature_hash(), "{place}");
+        assert_eq!(keccak256(columns.payloads.as_payloads().get(row)), entry.signature_hash(), "{place}");
         assert_eq!(U256::from_be_bytes(columns.s[row]), entry.s(), "{place}");
     }
 }

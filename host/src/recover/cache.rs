@@ -1,0 +1,300 @@
+//! What was recovered before: senders by transaction hash, for all users of the library together.
+//!
+//! # Why a hit is as good as a recovery
+//!
+//! The key is the Keccak-256 of a transaction's canonical bytes, worked out on the CPU from bytes that cannot be parted from
+//! the transaction ([`Transactions`](crate::ingest::Transactions)); a hash that a caller states, or that a decoded transaction carries, is never used.
+//! These bytes hold payload and signature, so a key has one sender: another signature of the same payload, the twin with
+//! n − s, or one changed bit is another key. The only way in is [`SenderCache::recover`] (and
+//! [`SenderCache::recover_each`]), which stores what the accelerator has just found for these very bytes.
+//!
+//! What a fork accepts is not stored but asked each time: a sender that Frontier's rules found under a high s is
+//! refused under Homestead's.
+//!
+//! A device may be found wrong after some of its answers were stored. Entries that a device may have had a part in are
+//! marked, and from the first call whose accelerator has quarantined its device on they are misses for good: they are
+//! recovered anew and replaced. Confirming runs do not look here at all.
+//!
+//! Signatures without a signer are not stored. No honest transaction has one, and whoever sends such can send another for
+//! every one that is remembered: they would take up room and save nothing.
+//!
+//! # Room
+//!
+//! Entries lie in sets of 15 and leave a set in the order in which they came: a transaction is looked up soon after it was
+//! first seen, when its block comes, or never, so how often one is asked for says nothing of the future. Which set a
+//! hash belongs to is secret to the cache (SipHash), so nobody can aim at the set of another's transaction: to push one
+//! out takes about as many new transactions as there is room for, each of which must have a signer and costs its own
+//! recovery. By the time that half as many new ones have come as there is room for, one in a hundred has been pushed out;
+//! at a quarter, one in 100,000.
+
+use alloy_primitives::{Address, B256};
+use rayon::prelude::*;
+use serde::Serialize;
+use std::{
+    fmt,
+    hash::{BuildHasher, RandomState},
+    ops::{AddAssign, Sub},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+/// Entries of a set: their tags and the place of the oldest fill 16 bytes.
+const WAYS: usize = 15;
+/// Locks, each of which guards equally many sets.
+const SHARDS: usize = 64;
+/// Transactions that one task looks up or stores.
+const ENTRIES_PER_TASK: usize = 1024;
+/// Bytes of a transaction hash and a sender.
+const ENTRY_BYTES: usize = 52;
+
+/// Senders of transactions that were recovered before. Shared freely between threads.
+pub struct SenderCache {
+    shards: Box<[Mutex<Shard>]>,
+    sets_per_shard: usize,
+    placing: RandomState,
+    /// Whether a device that was used with this cache has failed.
+    distrusts_devices: AtomicBool,
+    counters: Counters,
+}
+
+/// Whether a device may have had a part in an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    Cpu,
+    Device,
+}
+
+impl SenderCache {
+    /// Entries of a cache made by [`Default`]: some hours of mainnet's transactions.
+    pub const DEFAULT_ENTRIES: usize = 1 << 20;
+
+    /// A cache with room for at least so many entries.
+    #[must_use]
+    pub fn with_capacity(entries: usize) -> Self {
+        let sets_per_shard = entries.div_ceil(WAYS * SHARDS).max(1);
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(sets_per_shard))).collect(),
+            sets_per_shard,
+            placing: RandomState::new(),
+            distrusts_devices: AtomicBool::new(false),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Entries that there is room for.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        SHARDS * self.sets_per_shard * WAYS
+    }
+
+    /// Bytes of memory of all entries: 53.1 for each. The system takes them up as they are filled.
+    #[must_use]
+    pub const fn memory_bytes(&self) -> usize {
+        SHARDS * self.sets_per_shard * (WAYS * ENTRY_BYTES + size_of::<Tags>())
+    }
+
+    /// What was done so far.
+    #[must_use]
+    pub fn counts(&self) -> SenderCacheCounts {
+        self.counters.read()
+    }
+
+    /// Forgets all entries. What was counted stays.
+    pub fn clear(&self) {
+        for shard in &self.shards {
+            *lock(shard) = Shard::new(self.sets_per_shard);
+        }
+    }
+
+    /// From now on no entry that a device had a part in is a hit.
+    pub(super) fn distrust_devices(&self) {
+        self.distrusts_devices.store(true, Ordering::Release);
+    }
+
+    /// The sender of each transaction hash, where it is known and to be trusted.
+    pub(super) fn look_up(&self, hashes: &[B256]) -> Vec<Option<Address>> {
+        let trusts_devices = !self.distrusts_devices.load(Ordering::Acquire);
+        let look_up = |hash: &B256| {
+            let (shard, set, tag) = self.place(hash);
+            let (sender, origin) = lock(&self.shards[shard]).get(set, tag, hash)?;
+            (origin == Origin::Cpu || trusts_devices).then_some(sender)
+        };
+        let senders: Vec<Option<Address>> =
+            hashes.par_iter().with_min_len(ENTRIES_PER_TASK).map(look_up).collect();
+        let hits = senders.iter().flatten().count();
+        self.counters.hits.fetch_add(hits as u64, Ordering::Relaxed);
+        self.counters.misses.fetch_add((hashes.len() - hits) as u64, Ordering::Relaxed);
+        senders
+    }
+
+    /// Stores senders that were just recovered.
+    pub(super) fn store(&self, origin: Origin, entries: &[(B256, Address)]) {
+        entries.par_chunks(ENTRIES_PER_TASK).for_each(|entries| {
+            let (mut insertions, mut evictions) = (0, 0);
+            for (hash, sender) in entries {
+                let (shard, set, tag) = self.place(hash);
+                match lock(&self.shards[shard]).put(set, tag, hash, sender, origin) {
+                    Put::Inserted => insertions += 1,
+                    Put::InPlaceOfOldest => (insertions, evictions) = (insertions + 1, evictions + 1),
+                    Put::Again => {}
+                }
+            }
+            self.counters.insertions.fetch_add(insertions, Ordering::Relaxed);
+            self.counters.evictions.fetch_add(evictions, Ordering::Relaxed);
+        });
+    }
+
+    /// The shard of a hash, its set there, and its tag: 1 to 127.
+    fn place(&self, hash: &B256) -> (usize, usize, u8) {
+        let (prefix, _) = hash.split_first_chunk::<8>().expect("32 bytes");
+        let secret = self.placing.hash_one(u64::from_le_bytes(*prefix));
+        let shard = usize::try_from(secret % SHARDS as u64).expect("a small number");
+        // The upper 32 bits choose the set, evenly for any number of sets below 2^32.
+        let set = usize::try_from(((secret >> 32) * self.sets_per_shard as u64) >> 32).expect("a set");
+        let [_, byte, ..] = secret.to_le_bytes();
+        (shard, set, byte % 127 + 1)
+    }
+}
+
+impl Default for SenderCache {
+    fn default() -> Self {
+        Self::with_capacity(Self::DEFAULT_ENTRIES)
+    }
+}
+
+impl fmt::Debug for SenderCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (capacity, counts) = (self.capacity(), self.counts());
+        f.debug_struct("SenderCache")
+            .field("capacity", &capacity)
+            .field("counts", &counts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a cache did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SenderCacheCounts {
+    /// Transactions whose sender was known.
+    pub hits: u64,
+    /// Transactions whose sender was not known, or not to be trusted.
+    pub misses: u64,
+    /// Entries made.
+    pub insertions: u64,
+    /// Entries that gave way to others.
+    pub evictions: u64,
+}
+
+impl AddAssign for SenderCacheCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.hits += other.hits;
+        self.misses += other.misses;
+        self.insertions += other.insertions;
+        self.evictions += other.evictions;
+    }
+}
+
+impl Sub for SenderCacheCounts {
+    type Output = Self;
+
+    /// What was done since `earlier`.
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            hits: self.hits - earlier.hits,
+            misses: self.misses - earlier.misses,
+            insertions: self.insertions - earlier.insertions,
+            evictions: self.evictions - earlier.evictions,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    hits: AtomicU64,
+    misses: AtomicU64,
+    insertions: AtomicU64,
+    evictions: AtomicU64,
+}
+
+impl Counters {
+    fn read(&self) -> SenderCacheCounts {
+        SenderCacheCounts {
+            hits: self.hits.load(Ordering::Relaxed),
+            misses: self.misses.load(Ordering::Relaxed),
+            insertions: self.insertions.load(Ordering::Relaxed),
+            evictions: self.evictions.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// A thread that panics does not do so between the two writes of an entry, so what it leaves is whole.
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Bit of a tag that says [`Origin::Device`]. The other bits are those of the hash's tag, and 0 in an empty place.
+const BY_DEVICE: u8 = 0x80;
+
+/// Tags of the entries of a set, and the place of the oldest entry.
+type Tags = [u8; WAYS + 1];
+/// Where [`Tags`] has the place of the oldest.
+const OLDEST: usize = WAYS;
+
+/// Sets under one lock. Arrays of plain bytes, which the system hands out as zeros without touching them.
+struct Shard {
+    tags: Vec<Tags>,
+    /// [`WAYS`] for each set: hash, then sender.
+    entries: Vec<[u8; ENTRY_BYTES]>,
+}
+
+/// What became of an entry that was put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Put {
+    /// It has a place that was empty.
+    Inserted,
+    /// It has the place of the oldest of its set.
+    InPlaceOfOldest,
+    /// It was there already, and has the new origin.
+    Again,
+}
+
+impl Shard {
+    fn new(sets: usize) -> Self {
+        Self { tags: vec![[0; WAYS + 1]; sets], entries: vec![[0; ENTRY_BYTES]; sets * WAYS] }
+    }
+
+    /// The place of a hash in a set.
+    fn find(&self, set: usize, tag: u8, hash: &B256) -> Option<usize> {
+        let entries = &self.entries[set * WAYS..][..WAYS];
+        let is_it = |way: &usize| self.tags[set][*way] & !BY_DEVICE == tag && entries[*way][..32] == hash[..];
+        (0..WAYS).find(is_it)
+    }
+
+    fn get(&self, set: usize, tag: u8, hash: &B256) -> Option<(Address, Origin)> {
+        let way = self.find(set, tag, hash)?;
+        let origin = if self.tags[set][way] & BY_DEVICE == 0 { Origin::Cpu } else { Origin::Device };
+        Some((Address::from_slice(&self.entries[set * WAYS + way][32..]), origin))
+    }
+
+    fn put(&mut self, set: usize, tag: u8, hash: &B256, sender: &Address, origin: Origin) -> Put {
+        let (way, put) = match self.find(set, tag, hash) {
+            Some(way) => (way, Put::Again),
+            None => {
+                let oldest = usize::from(self.tags[set][OLDEST]);
+                self.tags[set][OLDEST] = u8::try_from((oldest + 1) % WAYS).expect("a small number");
+                let was_empty = self.tags[set][oldest] == 0;
+                (oldest, if was_empty { Put::Inserted } else { Put::InPlaceOfOldest })
+            }
+        };
+        let entry = &mut self.entries[set * WAYS + way];
+        entry[..32].copy_from_slice(hash.as_slice());
+        entry[32..].copy_from_slice(sender.as_slice());
+        self.tags[set][way] = if origin == Origin::Device { tag | BY_DEVICE } else { tag };
+        put
+    }
+}
+
+#[cfg(test)]
+mod tests;
