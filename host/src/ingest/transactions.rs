@@ -59,11 +59,6 @@ impl Transactions {
     pub fn hashes(&self) -> &[B256] {
         self.hashes.get_or_init(|| self.encoded.hashes())
     }
-
-    /// The transactions alone.
-    pub fn into_vec(self) -> Vec<Transaction> {
-        self.decoded
-    }
 }
 
 impl Deref for Transactions {

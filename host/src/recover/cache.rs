@@ -104,7 +104,7 @@ impl SenderCache {
     /// Forgets all entries. What was counted stays.
     pub fn clear(&self) {
         for shard in &self.shards {
-            *lock(shard) = Shard::new(self.sets_per_shard);
+            lock(shard).tags.fill([0; WAYS + 1]);
         }
     }
 
@@ -242,11 +242,11 @@ type Tags = [u8; WAYS + 1];
 /// Where [`Tags`] has the place of the oldest.
 const OLDEST: usize = WAYS;
 
-/// Sets under one lock. Arrays of plain bytes, which the system hands out as zeros without touching them.
+/// Sets under one lock. Plain bytes, which the system hands out as zeros without touching them.
 struct Shard {
     tags: Vec<Tags>,
-    /// [`WAYS`] for each set: hash, then sender.
-    entries: Vec<[u8; ENTRY_BYTES]>,
+    /// [`WAYS`] of [`ENTRY_BYTES`] for each set: hash, then sender.
+    entries: Vec<u8>,
 }
 
 /// What became of an entry that was put.
@@ -260,22 +260,29 @@ enum Put {
     Again,
 }
 
+/// Where an entry begins.
+const fn start(set: usize, way: usize) -> usize {
+    (set * WAYS + way) * ENTRY_BYTES
+}
+
 impl Shard {
     fn new(sets: usize) -> Self {
-        Self { tags: vec![[0; WAYS + 1]; sets], entries: vec![[0; ENTRY_BYTES]; sets * WAYS] }
+        Self { tags: vec![[0; WAYS + 1]; sets], entries: vec![0; sets * WAYS * ENTRY_BYTES] }
     }
 
-    /// The place of a hash in a set.
+    /// The way of a hash in a set.
     fn find(&self, set: usize, tag: u8, hash: &B256) -> Option<usize> {
-        let entries = &self.entries[set * WAYS..][..WAYS];
-        let is_it = |way: &usize| self.tags[set][*way] & !BY_DEVICE == tag && entries[*way][..32] == hash[..];
-        (0..WAYS).find(is_it)
+        let tags = &self.tags[set];
+        (0..WAYS).find(|way| {
+            tags[*way] & !BY_DEVICE == tag && self.entries[start(set, *way)..].starts_with(hash.as_slice())
+        })
     }
 
     fn get(&self, set: usize, tag: u8, hash: &B256) -> Option<(Address, Origin)> {
         let way = self.find(set, tag, hash)?;
         let origin = if self.tags[set][way] & BY_DEVICE == 0 { Origin::Cpu } else { Origin::Device };
-        Some((Address::from_slice(&self.entries[set * WAYS + way][32..]), origin))
+        let sender = &self.entries[start(set, way)..][32..ENTRY_BYTES];
+        Some((Address::from_slice(sender), origin))
     }
 
     fn put(&mut self, set: usize, tag: u8, hash: &B256, sender: &Address, origin: Origin) -> Put {
@@ -288,7 +295,7 @@ impl Shard {
                 (oldest, if was_empty { Put::Inserted } else { Put::InPlaceOfOldest })
             }
         };
-        let entry = &mut self.entries[set * WAYS + way];
+        let entry = &mut self.entries[start(set, way)..][..ENTRY_BYTES];
         entry[..32].copy_from_slice(hash.as_slice());
         entry[32..].copy_from_slice(sender.as_slice());
         self.tags[set][way] = if origin == Origin::Device { tag | BY_DEVICE } else { tag };
