@@ -1,7 +1,7 @@
 //! Senders and authorities in batch, one by one by scalar code, and as they were signed.
 
 use super::*;
-use crate::generate::Wallet;
+use crate::{generate::Wallet, spec::Fork};
 use alloy_consensus::{
     EthereumTypedTransaction, SignableTransaction, Signed, TxEip1559, TxEip4844, TxEip7702, TxLegacy,
 };
@@ -84,6 +84,10 @@ fn high_s_is_for_frontier_alone_and_is_flagged() {
     assert_eq!(recovered.senders, [wallet(0).address(), wallet(1).address()]);
     for spec in [SpecId::HOMESTEAD, SpecId::LONDON, SpecId::OSAKA] {
         assert_eq!(both(&transactions, spec).unwrap_err().index, 1);
+    }
+    for fork in Fork::ALL {
+        let rule = if fork == Fork::Frontier { SRule::Any } else { SRule::Low };
+        assert_eq!(s_rule(fork.spec_id()), rule, "{fork:?}");
     }
     let each = recover_each(&Accelerator::cpu(), &transactions, SRule::Low);
     assert_eq!(each[0], Ok(wallet(0).address()));
