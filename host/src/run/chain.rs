@@ -72,12 +72,10 @@ impl Chain {
         })
     }
 
-    /// Where the chain merges at a total difficulty, the first block behind it decides the number
-    /// of the merge (EIP-3675).
+    /// Where the chain merges at a total difficulty, a block on the head may be the first behind it.
     pub fn resolve_merge(&mut self, header: &Header) {
-        let Some(terminal) = self.spec.unresolved_merge() else { return };
-        if self.head == Some(header.parent_hash) && self.total_difficulty >= terminal {
-            self.spec.set_merge_block(header.number);
+        if self.head == Some(header.parent_hash) {
+            self.spec.resolve_merge(header.number, self.total_difficulty);
         }
     }
 
