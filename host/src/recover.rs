@@ -145,10 +145,10 @@ impl SenderCache {
         let known = self.look_up(hashes);
         let found = find(transactions, &known, tuples, |columns| in_batch(accelerator, columns));
         let fresh = hashes.iter().zip(&known).zip(&found.signers);
-        let entries: Vec<(B256, Address)> = fresh
+        let (hashes, senders): (Vec<B256>, Vec<Address>) = fresh
             .filter_map(|((hash, known), signer)| known.is_none().then_some((*hash, signer.ok()?)))
-            .collect();
-        self.store(origin, &entries);
+            .unzip();
+        self.store(origin, &hashes, &senders);
         found
     }
 }

@@ -43,8 +43,8 @@ use std::{
 /// Entries of a set: their tags and the place of the oldest fill 16 bytes.
 const WAYS: usize = 15;
 /// Locks, each of which guards equally many sets.
-const SHARDS: usize = 64;
-/// Transactions that one task looks up or stores.
+const SHARDS: u8 = 64;
+/// Transactions that one task looks up or stores, fewer than 2^16.
 const ENTRIES_PER_TASK: usize = 1024;
 /// Bytes of a transaction hash and a sender.
 const ENTRY_BYTES: usize = 52;
@@ -52,7 +52,7 @@ const ENTRY_BYTES: usize = 52;
 /// Senders of transactions that were recovered before. Shared freely between threads.
 pub struct SenderCache {
     shards: Box<[Mutex<Shard>]>,
-    sets_per_shard: usize,
+    sets_per_shard: u32,
     placing: RandomState,
     /// Whether a device that was used with this cache has failed.
     distrusts_devices: AtomicBool,
@@ -71,9 +71,13 @@ impl SenderCache {
     pub const DEFAULT_ENTRIES: usize = 1 << 20;
 
     /// A cache with room for at least so many entries.
+    ///
+    /// # Panics
+    /// For four million million entries.
     #[must_use]
     pub fn with_capacity(entries: usize) -> Self {
-        let sets_per_shard = entries.div_ceil(WAYS * SHARDS).max(1);
+        let sets_per_shard = entries.div_ceil(WAYS * usize::from(SHARDS)).max(1);
+        let sets_per_shard = u32::try_from(sets_per_shard).expect("fewer than 2^32 sets in a shard");
         Self {
             shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(sets_per_shard))).collect(),
             sets_per_shard,
@@ -86,13 +90,13 @@ impl SenderCache {
     /// Entries that there is room for.
     #[must_use]
     pub const fn capacity(&self) -> usize {
-        SHARDS * self.sets_per_shard * WAYS
+        SHARDS as usize * self.sets_per_shard as usize * WAYS
     }
 
     /// Bytes of memory of all entries: 53.1 for each. The system takes them up as they are filled.
     #[must_use]
     pub const fn memory_bytes(&self) -> usize {
-        SHARDS * self.sets_per_shard * (WAYS * ENTRY_BYTES + size_of::<Tags>())
+        SHARDS as usize * self.sets_per_shard as usize * (WAYS * ENTRY_BYTES + size_of::<Tags>())
     }
 
     /// What was done so far.
@@ -116,45 +120,84 @@ impl SenderCache {
     /// The sender of each transaction hash, where it is known and to be trusted.
     pub(super) fn look_up(&self, hashes: &[B256]) -> Vec<Option<Address>> {
         let trusts_devices = !self.distrusts_devices.load(Ordering::Acquire);
-        let look_up = |hash: &B256| {
-            let (shard, set, tag) = self.place(hash);
-            let (sender, origin) = lock(&self.shards[shard]).get(set, tag, hash)?;
-            (origin == Origin::Cpu || trusts_devices).then_some(sender)
-        };
-        let senders: Vec<Option<Address>> =
-            hashes.par_iter().with_min_len(ENTRIES_PER_TASK).map(look_up).collect();
+        let mut senders = vec![None; hashes.len()];
+        let tasks = hashes.par_chunks(ENTRIES_PER_TASK).zip(senders.par_chunks_mut(ENTRIES_PER_TASK));
+        tasks.for_each(|(hashes, senders)| {
+            self.for_each_place(hashes, |shard, place| {
+                senders[place.item()] = shard
+                    .get(place, &hashes[place.item()])
+                    .and_then(|(sender, origin)| (origin == Origin::Cpu || trusts_devices).then_some(sender));
+            });
+        });
         let hits = senders.iter().flatten().count();
         self.counters.hits.fetch_add(hits as u64, Ordering::Relaxed);
         self.counters.misses.fetch_add((hashes.len() - hits) as u64, Ordering::Relaxed);
         senders
     }
 
-    /// Stores senders that were just recovered.
-    pub(super) fn store(&self, origin: Origin, entries: &[(B256, Address)]) {
-        entries.par_chunks(ENTRIES_PER_TASK).for_each(|entries| {
+    /// Stores senders that were just recovered, of as many transaction hashes.
+    pub(super) fn store(&self, origin: Origin, hashes: &[B256], senders: &[Address]) {
+        let tasks = hashes.par_chunks(ENTRIES_PER_TASK).zip(senders.par_chunks(ENTRIES_PER_TASK));
+        tasks.for_each(|(hashes, senders)| {
             let (mut insertions, mut evictions) = (0, 0);
-            for (hash, sender) in entries {
-                let (shard, set, tag) = self.place(hash);
-                match lock(&self.shards[shard]).put(set, tag, hash, sender, origin) {
+            self.for_each_place(hashes, |shard, place| {
+                match shard.put(place, &hashes[place.item()], &senders[place.item()], origin) {
                     Put::Inserted => insertions += 1,
                     Put::InPlaceOfOldest => (insertions, evictions) = (insertions + 1, evictions + 1),
                     Put::Again => {}
                 }
-            }
+            });
             self.counters.insertions.fetch_add(insertions, Ordering::Relaxed);
             self.counters.evictions.fetch_add(evictions, Ordering::Relaxed);
         });
     }
 
-    /// The shard of a hash, its set there, and its tag: 1 to 127.
-    fn place(&self, hash: &B256) -> (usize, usize, u8) {
+    /// Does something at the place of each hash, shard by shard: so each lock is taken once, and what the sets of one shard
+    /// wait for memory they wait together.
+    fn for_each_place(&self, hashes: &[B256], mut act: impl FnMut(&mut Shard, Place)) {
+        let mut places: Vec<Place> =
+            hashes.iter().zip(0..).map(|(hash, item)| self.place(hash, item)).collect();
+        places.sort_unstable_by_key(|place| place.shard);
+        for places in places.chunk_by(|a, b| a.shard == b.shard) {
+            let mut shard = lock(&self.shards[usize::from(places[0].shard)]);
+            places.iter().for_each(|place| act(&mut shard, *place));
+        }
+    }
+
+    fn place(&self, hash: &B256, item: u16) -> Place {
         let (prefix, _) = hash.split_first_chunk::<8>().expect("32 bytes");
-        let secret = self.placing.hash_one(u64::from_le_bytes(*prefix));
-        let shard = usize::try_from(secret % SHARDS as u64).expect("a small number");
-        // The upper 32 bits choose the set, evenly for any number of sets below 2^32.
-        let set = usize::try_from(((secret >> 32) * self.sets_per_shard as u64) >> 32).expect("a set");
-        let [_, byte, ..] = secret.to_le_bytes();
-        (shard, set, byte % 127 + 1)
+        let [shard, tag, _, _, set @ ..] = self.placing.hash_one(u64::from_le_bytes(*prefix)).to_le_bytes();
+        // 32 bits choose the set, evenly for any number of sets.
+        let set = (u64::from(u32::from_le_bytes(set)) * u64::from(self.sets_per_shard)) >> 32;
+        Place {
+            shard: shard % SHARDS,
+            tag: tag % 127 + 1,
+            item,
+            set: u32::try_from(set).expect("below the number of sets"),
+        }
+    }
+}
+
+/// Where an entry belongs.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    shard: u8,
+    /// 1 to 127.
+    tag: u8,
+    /// Which of a task's items this is the place of.
+    item: u16,
+    /// In the shard.
+    set: u32,
+}
+
+impl Place {
+    fn item(self) -> usize {
+        usize::from(self.item)
+    }
+
+    /// Where the entry of a way begins, in bytes.
+    const fn start(self, way: usize) -> usize {
+        (self.set as usize * WAYS + way) * ENTRY_BYTES
     }
 }
 
@@ -260,45 +303,48 @@ enum Put {
     Again,
 }
 
-/// Where an entry begins.
-const fn start(set: usize, way: usize) -> usize {
-    (set * WAYS + way) * ENTRY_BYTES
-}
-
 impl Shard {
-    fn new(sets: usize) -> Self {
+    fn new(sets: u32) -> Self {
+        let sets = sets as usize;
         Self { tags: vec![[0; WAYS + 1]; sets], entries: vec![0; sets * WAYS * ENTRY_BYTES] }
     }
 
-    /// The way of a hash in a set.
-    fn find(&self, set: usize, tag: u8, hash: &B256) -> Option<usize> {
-        let tags = &self.tags[set];
+    fn tags(&mut self, place: Place) -> &mut Tags {
+        &mut self.tags[place.set as usize]
+    }
+
+    /// The way of a hash in its set.
+    fn find(&self, place: Place, hash: &B256) -> Option<usize> {
+        let tags = &self.tags[place.set as usize];
         (0..WAYS).find(|way| {
-            tags[*way] & !BY_DEVICE == tag && self.entries[start(set, *way)..].starts_with(hash.as_slice())
+            tags[*way] & !BY_DEVICE == place.tag
+                && self.entries[place.start(*way)..].starts_with(hash.as_slice())
         })
     }
 
-    fn get(&self, set: usize, tag: u8, hash: &B256) -> Option<(Address, Origin)> {
-        let way = self.find(set, tag, hash)?;
-        let origin = if self.tags[set][way] & BY_DEVICE == 0 { Origin::Cpu } else { Origin::Device };
-        let sender = &self.entries[start(set, way)..][32..ENTRY_BYTES];
-        Some((Address::from_slice(sender), origin))
+    fn get(&self, place: Place, hash: &B256) -> Option<(Address, Origin)> {
+        let way = self.find(place, hash)?;
+        let by_device = self.tags[place.set as usize][way] & BY_DEVICE != 0;
+        let sender = &self.entries[place.start(way)..][32..ENTRY_BYTES];
+        Some((Address::from_slice(sender), if by_device { Origin::Device } else { Origin::Cpu }))
     }
 
-    fn put(&mut self, set: usize, tag: u8, hash: &B256, sender: &Address, origin: Origin) -> Put {
-        let (way, put) = match self.find(set, tag, hash) {
+    fn put(&mut self, place: Place, hash: &B256, sender: &Address, origin: Origin) -> Put {
+        let found = self.find(place, hash);
+        let tags = self.tags(place);
+        let (way, put) = match found {
             Some(way) => (way, Put::Again),
             None => {
-                let oldest = usize::from(self.tags[set][OLDEST]);
-                self.tags[set][OLDEST] = u8::try_from((oldest + 1) % WAYS).expect("a small number");
-                let was_empty = self.tags[set][oldest] == 0;
-                (oldest, if was_empty { Put::Inserted } else { Put::InPlaceOfOldest })
+                let oldest = tags[OLDEST];
+                tags[OLDEST] = if usize::from(oldest) + 1 == WAYS { 0 } else { oldest + 1 };
+                let oldest = usize::from(oldest);
+                (oldest, if tags[oldest] == 0 { Put::Inserted } else { Put::InPlaceOfOldest })
             }
         };
-        let entry = &mut self.entries[start(set, way)..][..ENTRY_BYTES];
+        tags[way] = if origin == Origin::Device { place.tag | BY_DEVICE } else { place.tag };
+        let entry = &mut self.entries[place.start(way)..][..ENTRY_BYTES];
         entry[..32].copy_from_slice(hash.as_slice());
         entry[32..].copy_from_slice(sender.as_slice());
-        self.tags[set][way] = if origin == Origin::Device { tag | BY_DEVICE } else { tag };
         put
     }
 }

@@ -15,6 +15,11 @@ fn entries(numbers: std::ops::Range<u64>) -> Vec<(B256, Address)> {
     numbers.map(entry).collect()
 }
 
+fn store(cache: &SenderCache, origin: Origin, entries: &[(B256, Address)]) {
+    let (hashes, senders): (Vec<B256>, Vec<Address>) = entries.iter().copied().unzip();
+    cache.store(origin, &hashes, &senders);
+}
+
 fn hashes(entries: &[(B256, Address)]) -> Vec<B256> {
     entries.iter().map(|(hash, _)| *hash).collect()
 }
@@ -35,7 +40,7 @@ fn there_is_room_for_as_many_as_were_asked_for_and_no_more() {
         assert!((wanted..=wanted + 960).contains(&cache.capacity()), "{wanted}");
         let capacity = cache.capacity() as u64;
         let flood = entries(0..10 * capacity);
-        cache.store(Origin::Cpu, &flood);
+        store(&cache, Origin::Cpu, &flood);
         let (resident, counts) = (known(&cache, &flood) as u64, cache.counts());
         assert!(resident <= capacity && resident > capacity * 99 / 100, "{resident} of {capacity}");
         assert_eq!((counts.insertions, counts.evictions), (10 * capacity, 10 * capacity - resident));
@@ -53,13 +58,13 @@ fn what_came_first_leaves_first_and_hardly_before_there_is_need() {
         let cache = SenderCache::with_capacity(960_000);
         let old = entries(0..10_000);
         let flood = entries(10_000..10_000 + cache.capacity() as u64 / share);
-        cache.store(Origin::Cpu, &old);
-        cache.store(Origin::Cpu, &flood);
+        store(&cache, Origin::Cpu, &old);
+        store(&cache, Origin::Cpu, &flood);
         let gone = old.len() - known(&cache, &old);
         assert!(expected.contains(&gone), "1/{share} of the room: {gone} of {} gone", old.len());
     }
     let cache = SenderCache::with_capacity(96_000);
-    cache.store(Origin::Cpu, &entries(0..500_000));
+    store(&cache, Origin::Cpu, &entries(0..500_000));
     let newest = entries(499_000..500_000);
     assert!(known(&cache, &newest) >= 999 && known(&cache, &entries(0..100_000)) == 0);
 }
@@ -69,7 +74,7 @@ fn nobody_can_tell_which_entries_share_a_set() {
     // The same flood pushes other entries out of each cache.
     let gone = || -> Vec<usize> {
         let cache = SenderCache::with_capacity(9_600);
-        cache.store(Origin::Cpu, &entries(0..9_600));
+        store(&cache, Origin::Cpu, &entries(0..9_600));
         let found = cache.look_up(&hashes(&entries(0..9_600)));
         (0..9_600).filter(|index| found[*index].is_none()).collect()
     };
@@ -88,7 +93,7 @@ fn it_knows_what_a_map_knows_or_nothing() {
         let found = cache.look_up(&[hash])[0];
         assert!(found.is_none() || found.as_ref() == map.get(&hash), "seed {SEED}: {hash}");
         if state >> 62 == 0 {
-            cache.store(Origin::Cpu, &[(hash, sender)]);
+            store(&cache, Origin::Cpu, &[(hash, sender)]);
             map.insert(hash, sender);
             assert_eq!(cache.look_up(&[hash]), [Some(sender)]);
         }
@@ -101,7 +106,7 @@ fn it_knows_what_a_map_knows_or_nothing() {
 fn what_is_stored_again_takes_no_second_place() {
     let cache = SenderCache::with_capacity(960);
     let few = entries(0..100);
-    (0..50).for_each(|_| cache.store(Origin::Cpu, &few));
+    (0..50).for_each(|_| store(&cache, Origin::Cpu, &few));
     assert_eq!((cache.counts().insertions, cache.counts().evictions), (100, 0));
     assert_eq!(known(&cache, &few), 100);
     cache.clear();
@@ -112,17 +117,17 @@ fn what_is_stored_again_takes_no_second_place() {
 fn entries_of_a_device_are_void_once_devices_are_distrusted() {
     let cache = SenderCache::with_capacity(960);
     let (by_cpu, by_device) = (entries(0..50), entries(50..100));
-    cache.store(Origin::Cpu, &by_cpu);
-    cache.store(Origin::Device, &by_device);
+    store(&cache, Origin::Cpu, &by_cpu);
+    store(&cache, Origin::Device, &by_device);
     assert_eq!((known(&cache, &by_cpu), known(&cache, &by_device)), (50, 50));
     cache.distrust_devices();
     assert_eq!((known(&cache, &by_cpu), known(&cache, &by_device)), (50, 0));
     // A batch that was under way when the device failed ends now.
     let late = entries(100..110);
-    cache.store(Origin::Device, &late);
+    store(&cache, Origin::Device, &late);
     assert_eq!(known(&cache, &late), 0);
     // Recovered anew, they are as good as any.
-    cache.store(Origin::Cpu, &by_device);
+    store(&cache, Origin::Cpu, &by_device);
     assert_eq!((known(&cache, &by_device), cache.counts().insertions), (50, 110));
 }
 
@@ -136,7 +141,7 @@ fn threads_may_look_up_and_store_at_once() {
                 for round in 0..20 {
                     let some = entries(200 * (round + thread)..200 * (round + thread + 3));
                     known(cache, &some);
-                    cache.store(Origin::Cpu, &some);
+                    store(cache, Origin::Cpu, &some);
                     known(cache, &some);
                 }
             });
