@@ -22,10 +22,14 @@
 //!
 //! Entries lie in sets of 15 and leave a set in the order in which they came: a transaction is looked up soon after it was
 //! first seen, when its block comes, or never, so how often one is asked for says nothing of the future. Which set a
-//! hash belongs to is secret to the cache (SipHash), so nobody can aim at the set of another's transaction: to push one
+//! hash belongs to is secret to the cache (`SipHash`), so nobody can aim at the set of another's transaction: to push one
 //! out takes about as many new transactions as there is room for, each of which must have a signer and costs its own
 //! recovery. By the time that half as many new ones have come as there is room for, one in a hundred has been pushed out;
 //! at a quarter, one in 100,000.
+//!
+//! A cache for all purposes does worse at this. `quick_cache` 0.7, as good as any, keeps what is old and was used (Clock-Pro):
+//! of room for 2^20, a new entry was gone after 29,000 newer ones. It takes 117 bytes an entry where this takes 53, and
+//! 68 and 271 ns to miss and to store out of cold memory where this takes 78 and 80.
 
 use alloy_primitives::{Address, B256};
 use rayon::prelude::*;

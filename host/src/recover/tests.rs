@@ -171,7 +171,7 @@ fn what_the_pool_recovered_is_free_in_the_block() {
 fn a_changed_transaction_is_another_whatever_hash_it_carries() {
     let cache = SenderCache::with_capacity(1_000);
     let original = signed(legacy(0), &wallet(0));
-    assert_eq!(cached(&cache, &[original.clone()]), (vec![Ok(wallet(0).address())], 1));
+    assert_eq!(cached(&cache, std::slice::from_ref(&original)), (vec![Ok(wallet(0).address())], 1));
     let signature = *original.signature();
     let (r, s, v) = (signature.r(), signature.s(), signature.v());
     let with =
