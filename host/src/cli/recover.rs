@@ -4,7 +4,7 @@ use super::{DeviceArgs, EXIT_BAD_INPUT, EXIT_MATCH, Failure, accelerator_options
 use alloy_eips::Encodable2718;
 use clap::Args;
 use outrider::{
-    ingest::{LineFault, RawLine, RawLines},
+    ingest::{LineFault, RawLine, RawLines, Transactions},
     recover::{SignatureFault, is_high_s, recover_each, s_rule},
     rules,
     spec::Fork,
@@ -124,7 +124,9 @@ fn rows(accelerator: &Accelerator, batch: Vec<RawLine>, fork: Option<Fork>) -> V
             (line.number, place)
         })
         .collect();
+    let transactions = Transactions::encode(transactions);
     let senders = recover_each(accelerator, &transactions, rule);
+    let hashes = transactions.hashes();
     let row = |(line, place): (u64, Result<usize, LineFault>)| {
         let index = match place {
             Ok(index) => index,
@@ -138,7 +140,7 @@ fn rows(accelerator: &Accelerator, batch: Vec<RawLine>, fork: Option<Fork>) -> V
                 };
             }
         };
-        let hash = Some(transactions[index].hash().to_string());
+        let hash = Some(hashes[index].to_string());
         let high_s = is_high_s(&transactions[index]);
         let misfit = fork.and_then(|fork| rules::check_form(fork, &transactions[index]).err());
         let (sender, reason) = match senders[index] {

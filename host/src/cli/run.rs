@@ -2,9 +2,12 @@
 
 use super::{DeviceArgs, EXIT_BAD_INPUT, EXIT_MATCH, EXIT_MISMATCH, Failure, complain, written};
 use clap::{Args, ValueEnum};
-use outrider::run::{
-    self, Event, LaneSet, Options, RunError,
-    report::{BlockReport, StageSeconds, Total},
+use outrider::{
+    recover::SenderCache,
+    run::{
+        self, Event, LaneSet, Options, RunError,
+        report::{BlockReport, StageSeconds, Total},
+    },
 };
 use outrider_kernels::accelerator::Accelerator;
 use std::{
@@ -68,12 +71,13 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, Failure> {
         },
         check: args.check,
     };
+    let senders = SenderCache::default();
     let mut printer = Printer::new(args.json);
     let mut total = Total::default();
     let mut has_mismatch = false;
     let (mut ran, mut load) = (Duration::ZERO, Duration::ZERO);
     for path in &args.paths {
-        let times = run::run_path(path, &accelerator, &options, &mut |event| {
+        let times = run::run_path(path, &accelerator, &senders, &options, &mut |event| {
             match &event {
                 Event::Block(report) => {
                     total.add(report);
@@ -250,7 +254,8 @@ impl Printer {
                 "{} of {} blocks matched, {} transactions in {:.3} s: {:.0} transactions a second\n\
                  stages in seconds, summed over blocks (stages of neighbouring blocks overlap): \
                  ingest {:.3}, recover {:.3}, plan {:.3}, execute {:.3}, reconcile {:.3}, root {:.3}; \
-                 before that start {:.3}, load {:.3}",
+                 before that start {:.3}, load {:.3}\n\
+                 sender cache: {} hits, {} misses, {} insertions, {} evictions",
                 total.matched,
                 total.blocks,
                 total.transactions,
@@ -264,6 +269,10 @@ impl Printer {
                 stages.root,
                 total.startup_seconds,
                 total.load_seconds,
+                total.sender_cache.hits,
+                total.sender_cache.misses,
+                total.sender_cache.insertions,
+                total.sender_cache.evictions,
             )
             .and_then(|()| self.out.flush())
         };

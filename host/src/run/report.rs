@@ -1,6 +1,6 @@
 //! What is reported of a block: plain data, serialised as it stands by `--json`.
 
-use crate::reconcile::LaneCounts;
+use crate::{reconcile::LaneCounts, recover::SenderCacheCounts};
 use outrider_kernels::accelerator::KernelCounts;
 use serde::{Serialize, Serializer};
 use std::{
@@ -165,6 +165,8 @@ pub struct BlockReport {
     /// Items done by each kernel, and where.
     #[serde(serialize_with = "kernel_counts")]
     pub kernels: BTreeMap<&'static str, KernelCounts>,
+    /// What the sender cache did for it.
+    pub sender_cache: SenderCacheCounts,
     /// Time of each stage.
     pub seconds: StageSeconds,
 }
@@ -193,6 +195,7 @@ impl BlockReport {
             mismatches: Vec::new(),
             device: device.to_owned(),
             kernels: BTreeMap::new(),
+            sender_cache: SenderCacheCounts::default(),
             seconds: StageSeconds::default(),
         }
     }
@@ -258,6 +261,8 @@ pub struct Total {
     pub incomplete: usize,
     /// Files or cases that could not be read.
     pub unreadable: usize,
+    /// What the sender cache did.
+    pub sender_cache: SenderCacheCounts,
     /// Wall time from the first block's bytes to the last checked result, without loading.
     pub seconds: f64,
     /// Transactions by that time.
@@ -277,6 +282,7 @@ impl Total {
         }
         self.matched += usize::from(report.matched);
         self.incomplete += usize::from(report.needs.is_some());
+        self.sender_cache += report.sender_cache;
     }
 
     /// Sets the times.

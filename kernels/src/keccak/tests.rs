@@ -219,3 +219,22 @@ fn offsets_that_do_not_cut_bytes_into_payloads_are_refused() {
     assert!(Payloads::new(b"", &[0]).unwrap().is_empty());
     assert_eq!(PayloadsBuf::with_capacity(1, 1).as_payloads().len(), 0);
 }
+
+#[test]
+fn gathered_payloads_keep_their_order_and_their_bounds() {
+    let parts = [payloads([3, 0, 7]), payloads([]), payloads([1, 136, 200])];
+    let mut whole = PayloadsBuf::default();
+    for part in &parts {
+        // A slice in the middle, whose offsets begin elsewhere, and then all.
+        let part = part.as_payloads();
+        whole.append(&part.slice(part.len().min(1)..part.len())).unwrap();
+        whole.append(&part).unwrap();
+    }
+    let lens: Vec<usize> = whole.as_payloads().iter().map(<[u8]>::len).collect();
+    assert_eq!(lens, [0, 7, 3, 0, 7, 136, 200, 1, 136, 200]);
+    assert_eq!(whole.as_payloads().len_bytes(), lens.iter().sum::<usize>());
+    assert_eq!(whole.as_payloads().slice(2..5).len_bytes(), 10);
+    let expected = parts.iter().map(PayloadsBuf::as_payloads).collect::<Vec<_>>();
+    assert_eq!(whole.as_payloads().get(2), expected[0].get(0));
+    assert_eq!(whole.as_payloads().get(9), expected[2].get(2));
+}
