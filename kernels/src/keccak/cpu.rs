@@ -7,8 +7,6 @@ use sha3::{Digest as _, Keccak256};
 use super::wide;
 use super::{Digest, Payloads};
 use crate::simd::Backend;
-#[cfg(target_arch = "x86_64")]
-use crate::simd::lanes::Avx512;
 
 /// Payloads from which a batch is worth waking other threads: about 50 µs of work one at a time.
 const PARALLEL_LEN_MIN: usize = 256;
@@ -26,11 +24,8 @@ pub fn keccak256(payloads: &Payloads<'_>) -> Vec<Digest> {
 #[must_use]
 pub fn keccak256_on(backend: Backend, payloads: &Payloads<'_>) -> Vec<Digest> {
     #[cfg(target_arch = "x86_64")]
-    if backend == Backend::Avx512Ifma
-        && payloads.len() >= wide::BATCH_LEN_MIN
-        && let Some(proof) = Avx512::detect()
-    {
-        return wide::keccak256(proof, payloads);
+    if let Some(digests) = wide::keccak256(backend, payloads) {
+        return digests;
     }
     // Elsewhere there is but one.
     let _ = backend;

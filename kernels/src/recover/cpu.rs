@@ -10,8 +10,6 @@ use super::wide;
 use super::{Batch, Messages, Rejection, Signature, Signer, Verdict, Word};
 use crate::keccak::keccak256_one;
 use crate::simd::Backend;
-#[cfg(target_arch = "x86_64")]
-use crate::simd::lanes::Avx512;
 
 /// Signatures that one task recovers at least: about 0.3 ms of work.
 const TASK_LEN_MIN: usize = 8;
@@ -41,11 +39,8 @@ pub fn recover(batch: &Batch<'_>) -> Vec<Verdict> {
 #[must_use]
 pub fn recover_on(backend: Backend, batch: &Batch<'_>) -> Vec<Verdict> {
     #[cfg(target_arch = "x86_64")]
-    if backend == Backend::Avx512Ifma
-        && batch.len() >= wide::BATCH_LEN_MIN
-        && let Some(proof) = Avx512::detect()
-    {
-        return wide::recover(proof, batch);
+    if let Some(verdicts) = wide::recover(backend, batch) {
+        return verdicts;
     }
     // Elsewhere there is but one.
     let _ = backend;
