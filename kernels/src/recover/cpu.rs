@@ -32,6 +32,13 @@ pub fn recover(batch: &Batch<'_>) -> Vec<Verdict> {
     recover_on(Backend::selected(), batch)
 }
 
+/// Starts to make what the first batch would wait for, tables of multiples of the generator: some milliseconds of a
+/// thread of rayon's pool. A batch that comes sooner waits for the rest.
+pub fn warm_up() {
+    #[cfg(target_arch = "x86_64")]
+    rayon::spawn(|| wide::warm_up(Backend::selected()));
+}
+
 /// Recovers each signature of a batch, on all threads of rayon's pool, in a given way: for tests and comparisons.
 ///
 /// A backend that this machine cannot run, and a batch too short to fill its lanes, are left to

@@ -26,7 +26,7 @@ mod wide;
 
 use crate::keccak::Payloads;
 
-pub use cpu::{recover, recover_on, recover_one};
+pub use cpu::{recover, recover_on, recover_one, warm_up};
 pub use gpu::{Answer, RecoverKernel, Trial};
 
 /// 32 bytes, big-endian: a number, or a hash to be read as one.

@@ -14,8 +14,8 @@ use super::{Digest, Payloads, RATE_BYTES, keccak256_one};
 use crate::simd::lanes::{LANES, LaneMask, Lanes, each};
 use crate::simd::{Backend, avx2, avx512};
 
-/// Payloads from which a batch is quicker here than one at a time.
-const BATCH_LEN_MIN: usize = 3;
+/// Payloads from which a batch is quicker here than one at a time, with AVX-512 and with AVX2.
+const BATCH_LENS_MIN: [usize; 2] = [3, 4];
 
 /// Blocks from which a payload counts as long.
 const LONG_BLOCKS: usize = 8;
@@ -59,10 +59,15 @@ const TASK_LEN: usize = 1024;
 /// Hashes each payload, on all threads of rayon's pool if there are many; `None` if a backend has no lanes here, or the
 /// payloads are too few to fill them.
 pub(super) fn keccak256(backend: Backend, payloads: &Payloads<'_>) -> Option<Vec<Digest>> {
+    fn in_lanes<L: Lanes>(len_min: usize, payloads: &Payloads<'_>) -> Option<Vec<Digest>> {
+        let proof = L::detect().filter(|_| payloads.len() >= len_min)?;
+        Some(hash_all::<L>(proof, payloads))
+    }
+
+    let [avx512_len_min, avx2_len_min] = BATCH_LENS_MIN;
     match backend {
-        _ if payloads.len() < BATCH_LEN_MIN => None,
-        Backend::Avx512Ifma => Some(hash_all::<avx512::U64x8>(avx512::U64x8::detect()?, payloads)),
-        Backend::Avx2 => Some(hash_all::<avx2::U64x8>(avx2::U64x8::detect()?, payloads)),
+        Backend::Avx512Ifma => in_lanes::<avx512::U64x8>(avx512_len_min, payloads),
+        Backend::Avx2 => in_lanes::<avx2::U64x8>(avx2_len_min, payloads),
         Backend::Portable => None,
     }
 }

@@ -37,9 +37,9 @@ compiled! {
         = engine.finish(workspace, verdicts);
 
     /// [`engine::climb_side_by_side`].
-    fn climb_side_by_side[L: Multiplier, const K: usize](groups: &[Group<L>; K], first: usize, start: &Affine<L>,
+    fn climb_side_by_side[L: Multiplier, const K: usize](groups: &[Group<L>; K], start: &Affine<L>,
         tables: &[Table], inverses: &[Factor<L>], comb_points: &[Affine<L>], keys: &mut Vec<Key<L>>)
-        = engine::climb_side_by_side(groups, first, start, tables, inverses, comb_points, keys);
+        = engine::climb_side_by_side(groups, start, tables, inverses, comb_points, keys);
 
     /// [`Sums::double_negated`].
     fn double_negated[L: Multiplier, const K: usize](sums: &mut Sums<L, K>) = sums.double_negated();

@@ -283,34 +283,22 @@ impl<L: Multiplier> Engine<L> {
         let start = Affine::splat(proof, self.blinding.start);
         keys.clear();
         let mut chunks = groups.chunks_exact(CLIMBERS);
-        let mut first = 0;
+        let (mut tables, mut inverses, mut points) = (&tables[..], &denominators[..], &comb_points[..]);
+        let mut advance = |len: usize| {
+            let now = (tables, inverses, points);
+            (tables, inverses) = (&tables[len..], &inverses[len * table::DIGITS..]);
+            points = &points[len * comb::DIGITS..];
+            now
+        };
         for chunk in &mut chunks {
             let chunk: &[Group<L>; CLIMBERS] = chunk.as_array().expect("a chunk has so many");
-            compiled::climb_side_by_side(
-                proof,
-                chunk,
-                first,
-                &start,
-                tables,
-                denominators,
-                comb_points,
-                keys,
-            );
-            first += CLIMBERS;
+            let (tables, inverses, points) = advance(CLIMBERS);
+            compiled::climb_side_by_side(proof, chunk, &start, tables, inverses, points, keys);
         }
         for chunk in chunks.remainder().chunks_exact(PAIR) {
             let chunk: &[Group<L>; PAIR] = chunk.as_array().expect("groups come in pairs");
-            compiled::climb_side_by_side(
-                proof,
-                chunk,
-                first,
-                &start,
-                tables,
-                denominators,
-                comb_points,
-                keys,
-            );
-            first += PAIR;
+            let (tables, inverses, points) = advance(PAIR);
+            compiled::climb_side_by_side(proof, chunk, &start, tables, inverses, points, keys);
         }
     }
 
@@ -344,11 +332,10 @@ impl<L: Multiplier> Engine<L> {
     }
 }
 
-/// The ladder of K groups, of which the first has an index.
+/// The ladder of K groups, whose tables, inverses and comb points come first in slices.
 #[inline(always)]
 pub(super) fn climb_side_by_side<L: Multiplier, const K: usize>(
     groups: &[Group<L>; K],
-    first: usize,
     start: &Affine<L>,
     tables: &[Table],
     inverses: &[Factor<L>],
@@ -361,9 +348,9 @@ pub(super) fn climb_side_by_side<L: Multiplier, const K: usize>(
     for i in (0..table::DIGITS).rev() {
         // Both halves of a digit at once: digit · R + other digit · λR.
         for (k, group) in groups.iter().enumerate() {
-            let table = &tables[first + k];
+            let table = &tables[k];
             let (p, q) = (table.first(proof, &group.halves, i), table.second(proof, &group.halves, i));
-            step[k] = add_affine_one(&p, &q, &inverses[(first + k) * table::DIGITS + i]);
+            step[k] = add_affine_one(&p, &q, &inverses[k * table::DIGITS + i]);
         }
         // Each addition negates the sum, and so does an odd number of doublings: what is added is never negative.
         compiled::add_negated(proof, &mut sums, &step);
@@ -376,7 +363,7 @@ pub(super) fn climb_side_by_side<L: Multiplier, const K: usize>(
     // It is negative once more, and −(−a + b) = a − b.
     let z_before = sums.points.map(|point| point.z);
     for k in 0..K {
-        step[k] = comb_points[(first + k) * comb::DIGITS];
+        step[k] = comb_points[k * comb::DIGITS];
     }
     compiled::add_negated(proof, &mut sums, &step);
     keys.extend(sums.points.iter().zip(z_before).map(|(&sum, z_before)| Key { sum, z_before }));

@@ -93,28 +93,57 @@ impl Multiplier for U64x8 {
     #[inline(always)]
     fn product(a: &[Self; 5], b: &[Self; 5]) -> [Self; 10] {
         by_halves!(10, half => {
-            let zero = a[0].0[half].splat_like(0);
-            add_product(each!(10, k => zero.splat_like(PRODUCT_START[k])), &reals(a, half), &reals(b, half))
+            apart::product(&reals(a, half), &reals(b, half))
         })
     }
 
     #[inline(always)]
     fn square(a: &[Self; 5]) -> [Self; 10] {
-        by_halves!(10, half => square(&reals(a, half)))
+        by_halves!(10, half => apart::square(&reals(a, half)))
     }
 
     #[inline(always)]
     fn plus_product(columns: [Self; 10], a: &[Self; 5], b: &[Self; 5]) -> [Self; 10] {
         by_halves!(10, half => {
-            let columns = each!(10, k => columns[k].0[half]);
-            let start = each!(10, k => columns[k] + columns[k].splat_like(MORE_PRODUCT_START[k]));
-            add_product(start, &reals(a, half), &reals(b, half))
+            apart::add_product(&each!(10, k => columns[k].0[half]), &reals(a, half), &reals(b, half))
         })
     }
 
     #[inline(always)]
     fn folded(columns: [Self; 10]) -> [Self; 5] {
-        by_halves!(5, half => folded(each!(10, k => columns[k].0[half])))
+        by_halves!(5, half => apart::folded(&each!(10, k => columns[k].0[half])))
+    }
+}
+
+/// The arithmetic of one register, in functions of their own: short enough for the scheduler of the compiler to make do with
+/// 16 registers, which it does not where one product follows the other, and for the cache of decoded instructions.
+#[allow(
+    unsafe_code,
+    reason = "enters functions with vector instructions, on proof that the processor has them"
+)]
+mod apart {
+    use super::{Quad, Reals};
+
+    /// `inline(never)` is lost on functions that enable features, so that each gets an envelope.
+    macro_rules! apart {
+        ($(fn $name:ident($($arg:ident: $type:ty),*) -> $result:ty;)*) => {$(
+            #[inline(never)]
+            pub(super) fn $name($($arg: $type),*) -> $result {
+                #[target_feature(enable = "avx2,fma")]
+                fn inner($($arg: $type),*) -> $result {
+                    super::$name($($arg),*)
+                }
+                // SAFETY: a `Quad` or a `Reals` proves that the processor has the instructions.
+                unsafe { inner($($arg),*) }
+            }
+        )*};
+    }
+
+    apart! {
+        fn product(a: &[Reals; 5], b: &[Reals; 5]) -> [Quad; 10];
+        fn square(a: &[Reals; 5]) -> [Quad; 10];
+        fn add_product(columns: &[Quad; 10], a: &[Reals; 5], b: &[Reals; 5]) -> [Quad; 10];
+        fn folded(columns: &[Quad; 10]) -> [Quad; 5];
     }
 }
 
@@ -123,14 +152,29 @@ fn reals(operand: &[U64x8; 5], half: usize) -> [Reals; 5] {
     each!(5, k => operand[k].0[half].as_reals())
 }
 
-/// columns + a · b and all biases.
+/// a · b in positive columns.
 #[inline(always)]
-fn add_product(mut columns: [Quad; 10], a: &[Reals; 5], b: &[Reals; 5]) -> [Quad; 10] {
-    for i in 0..5 {
-        for j in 0..5 {
-            let [low, high] = a[i].product(b[j]);
-            columns[i + j] = columns[i + j] + low;
-            columns[i + j + 1] = columns[i + j + 1] + high;
+fn product(a: &[Reals; 5], b: &[Reals; 5]) -> [Quad; 10] {
+    let zero = a[0].to_bits();
+    accumulate(each!(10, k => zero.splat_like(PRODUCT_START[k])), a, b)
+}
+
+/// columns + a · b.
+#[inline(always)]
+fn add_product(columns: &[Quad; 10], a: &[Reals; 5], b: &[Reals; 5]) -> [Quad; 10] {
+    accumulate(each!(10, k => columns[k] + columns[k].splat_like(MORE_PRODUCT_START[k])), a, b)
+}
+
+/// columns + a · b and all biases. Column by column, so that two sums at a time are in registers, of which there are 16.
+#[inline(always)]
+fn accumulate(mut columns: [Quad; 10], a: &[Reals; 5], b: &[Reals; 5]) -> [Quad; 10] {
+    for k in 0..9 {
+        for i in 0..5 {
+            if i <= k && k - i < 5 {
+                let [low, high] = a[i].product(b[k - i]);
+                columns[k] = columns[k] + low;
+                columns[k + 1] = columns[k + 1] + high;
+            }
         }
     }
     columns
@@ -140,11 +184,13 @@ fn add_product(mut columns: [Quad; 10], a: &[Reals; 5], b: &[Reals; 5]) -> [Quad
 fn square(a: &[Reals; 5]) -> [Quad; 10] {
     let zero = a[0].to_bits().splat_like(0);
     let mut columns = each!(10, k => zero.splat_like(OTHERS_START[k]));
-    for i in 0..5 {
-        for j in i + 1..5 {
-            let [low, high] = a[i].product(a[j]);
-            columns[i + j] = columns[i + j] + low;
-            columns[i + j + 1] = columns[i + j + 1] + high;
+    for k in 1..8 {
+        for i in 0..4 {
+            if 2 * i < k && k - i < 5 {
+                let [low, high] = a[i].product(a[k - i]);
+                columns[k] = columns[k] + low;
+                columns[k + 1] = columns[k + 1] + high;
+            }
         }
     }
     for column in &mut columns[1..9] {
@@ -163,7 +209,8 @@ fn square(a: &[Reals; 5]) -> [Quad; 10] {
 
 #[inline(always)]
 #[expect(clippy::cast_precision_loss, reason = "37 bits fit into a double")]
-fn folded(mut c: [Quad; 10]) -> [Quad; 5] {
+fn folded(columns: &[Quad; 10]) -> [Quad; 5] {
+    let mut c = *columns;
     let mask = c[0].splat_like(LIMB_MASK);
     for k in 5..9 {
         c[k + 1] = c[k + 1] + c[k].shr::<LIMB_BITS>();

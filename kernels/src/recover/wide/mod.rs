@@ -1,4 +1,7 @@
-//! Recovery of eight signatures at a time in the lanes of AVX-512 IFMA.
+//! Recovery of eight signatures at a time in the lanes of AVX-512 IFMA or AVX2.
+//!
+//! The engine is generic over its lanes: they differ in how they multiply ([`multiplier`], [`float`]), and in what is
+//! [`compiled`] for them.
 //!
 //! What it promises: the verdicts of [`recover_one`](super::recover_one), bit for bit, whatever else is in the batch,
 //! and at about the same cost whatever that is: signatures made to be exceptional gain nothing (see [`blinding`]), and what
@@ -71,9 +74,6 @@ use crate::simd::{Backend, avx2, avx512};
 use engine::{Engine, Workspace};
 use multiplier::Multiplier;
 
-/// Signatures from which a batch is quicker here than one at a time with libsecp256k1.
-const BATCH_LEN_MIN: usize = 3;
-
 /// Signatures that share inversions at most. They need 1.4 MB; 128 and 512 take 1% longer.
 const CHUNK_LEN_MAX: usize = 256;
 /// Signatures that make full use of the registers.
@@ -81,6 +81,9 @@ const CHUNK_LEN_STEP: usize = 16;
 
 /// Lanes with an engine and memory for its batches.
 trait Resident: Multiplier {
+    /// Signatures from which a batch is quicker here than one at a time with libsecp256k1.
+    const BATCH_LEN_MIN: usize;
+
     /// The engine of this process; making it takes some milliseconds.
     fn engine(proof: Self::Proof) -> &'static Engine<Self>;
 
@@ -101,8 +104,10 @@ impl<L: Multiplier> Default for Memory<L> {
 }
 
 macro_rules! resident {
-    ($($lanes:ty),*) => {$(
+    ($($lanes:ty: $batch_len_min:literal),*) => {$(
         impl Resident for $lanes {
+            const BATCH_LEN_MIN: usize = $batch_len_min;
+
             fn engine(proof: Self::Proof) -> &'static Engine<Self> {
                 static ENGINE: OnceLock<Engine<$lanes>> = OnceLock::new();
                 ENGINE.get_or_init(|| Engine::new(proof))
@@ -118,20 +123,35 @@ macro_rules! resident {
     )*};
 }
 
-resident!(avx512::U64x8, avx2::U64x8);
+resident!(avx512::U64x8: 3, avx2::U64x8: 11);
 
 /// Recovers each signature of a batch, on all threads of rayon's pool; `None` if a backend has no lanes here, or the
 /// batch is too short to fill them.
 pub(super) fn recover(backend: Backend, batch: &Batch<'_>) -> Option<Vec<Verdict>> {
     fn in_lanes<L: Resident>(batch: &Batch<'_>) -> Option<Vec<Verdict>> {
-        Some(recover_with(L::engine(L::detect()?), batch))
+        let proof = L::detect().filter(|_| batch.len() >= L::BATCH_LEN_MIN)?;
+        Some(recover_with(L::engine(proof), batch))
     }
 
     match backend {
-        _ if batch.len() < BATCH_LEN_MIN => None,
         Backend::Avx512Ifma => in_lanes::<avx512::U64x8>(batch),
         Backend::Avx2 => in_lanes::<avx2::U64x8>(batch),
         Backend::Portable => None,
+    }
+}
+
+/// Makes the engine of a backend that has lanes here.
+pub(super) fn warm_up(backend: Backend) {
+    fn make<L: Resident>() {
+        if let Some(proof) = L::detect() {
+            L::engine(proof);
+        }
+    }
+
+    match backend {
+        Backend::Avx512Ifma => make::<avx512::U64x8>(),
+        Backend::Avx2 => make::<avx2::U64x8>(),
+        Backend::Portable => {}
     }
 }
 

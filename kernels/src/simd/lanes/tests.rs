@@ -42,14 +42,14 @@ fn mask_of(is_set: impl Fn(usize) -> bool) -> LaneMask {
 fn arithmetic_matches_scalars<L: Lanes>(proof: L::Proof) {
     let rows = hard_numbers();
     for (i, a) in rows.iter().enumerate() {
-        for j in 0..rows.len() {
-            // Rotated, so that every number meets every other.
-            let mut b = rows[j];
+        for b in &rows {
+            // Rotated, so that numbers meet those of other lanes.
+            let mut b = *b;
             b.rotate_left(i % LANES);
             let (x, y) = (L::load(proof, a), L::load(proof, &b));
             let product = |lane: usize| u128::from(a[lane] & LOW_MASK) * u128::from(b[lane] & LOW_MASK);
-            let low = |lane: usize| product(lane) as u64 & LOW_MASK;
-            let high = |lane: usize| (product(lane) >> 52) as u64;
+            let low = |lane: usize| u64::try_from(product(lane) & u128::from(LOW_MASK)).unwrap();
+            let high = |lane: usize| u64::try_from(product(lane) >> 52).unwrap();
             assert_lanes("madd_low", x.madd_low(x, y), |lane| a[lane].wrapping_add(low(lane)));
             assert_lanes("madd_high", y.madd_high(x, y), |lane| b[lane].wrapping_add(high(lane)));
             assert_lanes("sum", x + y, |lane| a[lane].wrapping_add(b[lane]));
