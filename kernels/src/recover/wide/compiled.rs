@@ -36,6 +36,9 @@ compiled! {
     fn finish[L: Multiplier](engine: &Engine<L>, workspace: &mut Workspace<L>, verdicts: &mut [Verdict])
         = engine.finish(workspace, verdicts);
 
+    /// [`Workspace::forget`].
+    fn forget[L: Multiplier](proof: L::Proof, workspace: &mut Workspace<L>) = workspace.forget(proof);
+
     /// [`engine::climb_side_by_side`].
     fn climb_side_by_side[L: Multiplier, const K: usize](groups: &[Group<L>; K], start: &Affine<L>,
         tables: &[Table], inverses: &[Factor<L>], comb_points: &[Affine<L>], keys: &mut Vec<Key<L>>)

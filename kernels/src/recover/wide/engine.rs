@@ -61,7 +61,10 @@ impl<L: Multiplier> Default for Workspace<L> {
 }
 
 /// Eight signatures.
+#[derive(Clone, Copy)]
 pub(super) struct Group<L: Multiplier> {
+    /// The index of the first.
+    first: usize,
     /// R.
     point: Affine<L>,
     /// u2, in halves.
@@ -72,6 +75,39 @@ pub(super) struct Group<L: Multiplier> {
     settled: LaneMask,
     /// Where a denominator was 0, so that nothing that follows is to be trusted.
     exceptional: LaneMask,
+}
+
+impl<L: Multiplier> Workspace<L> {
+    /// Overwrites what is known of signatures that may be of transactions nobody has published yet.
+    #[inline(always)]
+    pub(super) fn forget(&mut self, proof: L::Proof) {
+        let point = Affine::splat(proof, GENERATOR);
+        let factor = Factor::one(proof);
+        self.groups.fill(Group::idle(proof));
+        self.ratios.fill(Scalar::unit(proof));
+        self.ratio_products.fill(Scalar::unit(proof));
+        self.multiples.fill(point);
+        self.comb_points.fill(point);
+        self.tables.fill(Table::EMPTY);
+        self.denominators.fill(factor);
+        self.products.fill(factor);
+        self.keys.fill(Key { sum: point.jacobian(), z_before: factor });
+    }
+}
+
+impl<L: Multiplier> Group<L> {
+    /// None that is not settled.
+    #[inline(always)]
+    fn idle(proof: L::Proof) -> Self {
+        Self {
+            first: 0,
+            point: Affine::splat(proof, GENERATOR),
+            halves: [Odd::one(proof); 2],
+            comb_scalar: Odd::one(proof),
+            settled: LaneMask::MAX,
+            exceptional: 0,
+        }
+    }
 }
 
 /// Eight keys that are nearly found.
@@ -110,18 +146,22 @@ impl<L: Multiplier> Engine<L> {
             return 0;
         }
         compiled::lift(self.proof, self, workspace, signatures, verdicts);
+        if workspace.groups.is_empty() {
+            return 0;
+        }
         compiled::take_ratios(self.proof, self, workspace, hashes, signatures);
         compiled::multiply_and_comb(self.proof, self, workspace);
         compiled::climb(self.proof, self, workspace);
         compiled::finish(self.proof, self, workspace, verdicts);
         let mut redone = 0;
-        for (g, group) in workspace.groups.iter().enumerate() {
+        for group in &workspace.groups {
             for lane in lanes_of(group.exceptional & !group.settled) {
-                let item = g * LANES + lane;
+                let item = group.first + lane;
                 verdicts[item] = recover_one(&hashes[item], &signatures[item]);
                 redone += 1;
             }
         }
+        compiled::forget(self.proof, self.proof, workspace);
         redone
     }
 
@@ -160,14 +200,16 @@ impl<L: Multiplier> Engine<L> {
                     y: root.negated_where(root.is_odd() ^ loaded.odd),
                 };
                 let settled = loaded.settled | off_curve;
-                workspace.groups.push(Group {
-                    point: point.replace(settled, &generator),
-                    halves: [Odd::one(proof); 2],
-                    comb_scalar: Odd::one(proof),
-                    settled,
-                    exceptional: 0,
-                });
+                // Eight that are settled need nothing more: garbage costs a tenth of what signatures do.
+                if settled != LaneMask::MAX {
+                    let point = point.replace(settled, &generator);
+                    let first = (first + k) * LANES;
+                    workspace.groups.push(Group { first, point, settled, ..Group::idle(proof) });
+                }
             }
+        }
+        if !workspace.groups.len().is_multiple_of(PAIR) {
+            workspace.groups.push(Group::idle(proof));
         }
     }
 
@@ -184,14 +226,15 @@ impl<L: Multiplier> Engine<L> {
         let Workspace { groups, ratios, ratio_products, .. } = workspace;
         // Settled lanes go on with r = s = 1, which have inverses, and z = 0, whose key, R, is not at infinity.
         ratios.clear();
-        for (g, group) in groups.iter().enumerate() {
-            ratios.push(load_scalars(proof, group.settled, 1, |lane| &signatures[g * LANES + lane].r));
+        for group in &*groups {
+            ratios.push(load_scalars(proof, group.settled, 1, |lane| &signatures[group.first + lane].r));
         }
         compiled::invert_all(self.proof, ratios, ratio_products, |_, _| {
             unreachable!("r is between 1 and n - 1")
         });
-        for (g, (group, inverse)) in groups.iter_mut().zip(ratios).enumerate() {
-            let item = |lane: usize| g * LANES + lane;
+        for (group, inverse) in groups.iter_mut().zip(ratios) {
+            let first = group.first;
+            let item = |lane: usize| first + lane;
             let z = load_scalars(proof, group.settled, 0, |lane| &hashes[item(lane)]);
             let s = load_scalars(proof, group.settled, 1, |lane| &signatures[item(lane)].s);
             group.comb_scalar = z.times(inverse).canonical().plus(&blind).odd();
@@ -314,19 +357,19 @@ impl<L: Multiplier> Engine<L> {
             let at_infinity = lanes & !key.z_before.below_2_256().is_zero() & !key.sum.x.is_zero();
             let at_infinity = at_infinity & !group.exceptional & !group.settled;
             for lane in lanes_of(at_infinity) {
-                verdicts[g * LANES + lane] = Err(Rejection::Infinity);
+                verdicts[group.first + lane] = Err(Rejection::Infinity);
             }
             group.settled |= at_infinity;
             group.exceptional |= lanes & !at_infinity;
         });
-        for (g, ((group, key), inverse)) in groups.iter().zip(keys).zip(denominators).enumerate() {
+        for ((group, key), inverse) in groups.iter().zip(keys).zip(denominators) {
             let square = inverse.squared();
             let x = Wide::product(&key.sum.x, &square).reduced();
             let y = Wide::product(&key.sum.y, &square.times(inverse)).reduced();
             let (public_keys, addresses) = compiled::signers(self.proof, &x, &y);
             for lane in lanes_of(!(group.settled | group.exceptional)) {
                 let signer = Signer { public_key: public_keys[lane], address: addresses[lane] };
-                verdicts[g * LANES + lane] = Ok(signer);
+                verdicts[group.first + lane] = Ok(signer);
             }
         }
     }
