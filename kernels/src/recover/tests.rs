@@ -2,6 +2,7 @@
 
 mod accelerator;
 mod device;
+mod timing;
 mod wycheproof;
 
 use k256::elliptic_curve::bigint::U256;
