@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use sha3::{Digest as _, Keccak256};
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
 use super::wide;
 use super::{Digest, Payloads};
 use crate::simd::Backend;
@@ -23,7 +23,7 @@ pub fn keccak256(payloads: &Payloads<'_>) -> Vec<Digest> {
 /// [`Backend::Portable`].
 #[must_use]
 pub fn keccak256_on(backend: Backend, payloads: &Payloads<'_>) -> Vec<Digest> {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
     if let Some(digests) = wide::keccak256(backend, payloads) {
         return digests;
     }

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
 use secp256k1::{Message, PublicKey};
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
 use super::wide;
 use super::{Batch, Messages, Rejection, Signature, Signer, Verdict, Word};
 use crate::keccak::keccak256_one;
@@ -35,7 +35,7 @@ pub fn recover(batch: &Batch<'_>) -> Vec<Verdict> {
 /// Starts to make what the first batch would wait for, tables of multiples of the generator: some milliseconds of a
 /// thread of rayon's pool. A batch that comes sooner waits for the rest.
 pub fn warm_up() {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
     rayon::spawn(|| wide::warm_up(Backend::selected()));
 }
 
@@ -45,7 +45,7 @@ pub fn warm_up() {
 /// [`Backend::Portable`].
 #[must_use]
 pub fn recover_on(backend: Backend, batch: &Batch<'_>) -> Vec<Verdict> {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
     if let Some(verdicts) = wide::recover(backend, batch) {
         return verdicts;
     }

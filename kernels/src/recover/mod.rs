@@ -21,7 +21,7 @@ mod limbs;
 pub mod policy;
 #[cfg(test)]
 mod tests;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
 mod wide;
 
 use crate::keccak::Payloads;

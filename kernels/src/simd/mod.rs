@@ -6,19 +6,19 @@
 //! All vector code is in the modules `avx512` and `avx2`, behind what both have in common, `lanes`, and the kernels are
 //! written for that.
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
 #[allow(unsafe_code, reason = "holds the vector instructions")]
 pub(crate) mod avx2;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
 #[allow(unsafe_code, reason = "holds the vector instructions")]
 pub(crate) mod avx512;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
 #[allow(unsafe_code, reason = "promises what the vector instructions need, and has one of its own")]
 pub(crate) mod lanes;
 
 use std::sync::OnceLock;
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
 use lanes::Lanes as _;
 
 /// The environment variable that overrules the choice: `avx512ifma`, `avx2` or `portable`.
@@ -107,11 +107,11 @@ impl Backend {
     #[must_use]
     pub fn is_available(self) -> bool {
         match self {
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
             Self::Avx512Ifma => avx512::U64x8::detect().is_some(),
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
             Self::Avx2 => avx2::U64x8::detect().is_some(),
-            #[cfg(not(target_arch = "x86_64"))]
+            #[cfg(not(all(target_arch = "x86_64", not(outrider_portable))))]
             Self::Avx512Ifma | Self::Avx2 => false,
             Self::Portable => true,
         }
