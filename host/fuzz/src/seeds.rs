@@ -106,8 +106,7 @@ fn backends(seeds: &Seeds) -> Result<()> {
     let mixed: Vec<u8> = (0..200).map(|i: u8| i.wrapping_mul(37) ^ 5).collect();
     seeds.write("recover_backends", "mixed", &mixed)?;
     for len in [0, 50, 135, 136, 200] {
-        let payloads: Vec<u8> =
-            [12, len].into_iter().chain((0..).take(12 * usize::from(len) % 2000).map(|i: u8| i)).collect();
+        let payloads: Vec<u8> = [12, len].into_iter().chain((0..=u8::MAX).cycle().take(2000)).collect();
         seeds.write("keccak_backends", &len.to_string(), &payloads)?;
     }
     Ok(())
