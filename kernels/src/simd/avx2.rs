@@ -192,6 +192,7 @@ impl Quad {
     /// Numbers below 2^52 in floating point.
     #[inline(always)]
     pub(crate) fn to_reals(self) -> Reals {
+        debug_assert!(U64x8([self; 2]).all_below(1 << 52), "below 2^52, which is all that a mantissa holds");
         let two_52 = self.splat_like(BITS_OF_2_52);
         // SAFETY: a `Quad` proves that the processor has the instructions.
         Reals(unsafe { _mm256_sub_pd(_mm256_castsi256_pd((self | two_52).0), _mm256_castsi256_pd(two_52.0)) })

@@ -332,6 +332,10 @@ impl<L: Multiplier> Wide<L> {
     /// self − the sum of elements with their weights, which must be below 8 together; 2^56 more in five columns.
     #[inline(always)]
     pub(super) fn minus<const N: usize>(mut self, elements: [(&Fe<L>, u32); N]) -> Self {
+        debug_assert!(
+            elements.iter().map(|&(_, weight_log2)| 1 << weight_log2).sum::<u32>() < 8,
+            "weights below 8 together"
+        );
         for (k, (column, bias)) in self.0.iter_mut().zip(BIAS).enumerate() {
             let biased = *column + column.splat_like(bias);
             *column = elements.iter().fold(biased, |sum, &(element, weight_log2)| {
