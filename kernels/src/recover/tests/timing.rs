@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::simd::Backend;
 
-/// Signatures of a batch: one chunk.
-const LEN: usize = 256;
+/// Signatures of a batch: one chunk, that takes less than a busy machine leaves a thread in peace for.
+const LEN: usize = 64;
 /// Turns that each batch has.
-const TURNS: usize = 21;
+const TURNS: usize = 41;
 /// Measurements, of which one must be within bounds: the machine may do other things meanwhile.
 const ATTEMPTS: usize = 8;
 

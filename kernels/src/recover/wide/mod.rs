@@ -38,6 +38,9 @@
 //! The multiplier is busy for two thirds of the time. What the rest waits for is mostly the carries at the end of each
 //! reduction, in the ladder, and lookups and stores, in the tables. Two, four or eight groups side by side in the ladder
 //! make no difference.
+//!
+//! With AVX2 a signature takes 12 to 13 µs, of which [`float`] says more. Forgetting what was in memory takes less than
+//! can be measured with either, below 1%.
 
 #[cfg(test)]
 mod arithmetic_tests;
