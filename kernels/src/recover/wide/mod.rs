@@ -180,15 +180,16 @@ fn chunk_len(batch_len: usize, threads: usize) -> usize {
 }
 
 fn recover_chunk<L: Resident>(engine: &Engine<L>, batch: &Batch<'_>, verdicts: &mut [Verdict]) {
-    L::with_memory(|Memory { hashes, workspace }| {
+    L::with_memory(|memory| {
         let hashes: &[Word] = match &batch.messages {
             Messages::Hashes(hashes) => hashes,
             Messages::Payloads(payloads) => {
-                hashes.resize(payloads.len(), [0; 32]);
-                keccak::wide::hash::<L>(engine.proof(), payloads, hashes);
-                hashes
+                memory.hashes.resize(payloads.len(), [0; 32]);
+                keccak::wide::hash::<L>(engine.proof(), payloads, &mut memory.hashes);
+                &memory.hashes
             }
         };
-        engine.recover(workspace, hashes, batch.signatures, verdicts);
+        engine.recover(&mut memory.workspace, hashes, batch.signatures, verdicts);
+        memory.hashes.fill([0; 32]);
     });
 }
