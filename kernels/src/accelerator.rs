@@ -94,6 +94,7 @@ impl Accelerator {
     /// # Errors
     /// [`NoSuchAdapter`] when one was asked for by `gpu` or by name and none is there.
     pub fn open(choice: &DeviceChoice, options: &Options) -> Result<Self, NoSuchAdapter> {
+        recover::warm_up();
         let device = match Device::open(choice, options.device.clone()) {
             Ok(device) => device,
             Err(OpenError::NoSuchAdapter(error)) => return Err(error),

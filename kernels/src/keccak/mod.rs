@@ -8,7 +8,7 @@ mod cpu;
 mod gpu;
 #[cfg(test)]
 mod tests;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
 #[allow(
     unsafe_code,
     reason = "enters functions with vector instructions, on proof that the processor has them"

@@ -21,12 +21,12 @@ mod limbs;
 pub mod policy;
 #[cfg(test)]
 mod tests;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
 mod wide;
 
 use crate::keccak::Payloads;
 
-pub use cpu::{recover, recover_on, recover_one};
+pub use cpu::{recover, recover_on, recover_one, warm_up};
 pub use gpu::{Answer, Hints, RecoverKernel, Trial};
 
 /// 32 bytes, big-endian: a number, or a hash to be read as one.

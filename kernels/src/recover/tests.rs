@@ -4,6 +4,7 @@ mod accelerator;
 mod device;
 mod floors;
 mod million;
+mod timing;
 mod wycheproof;
 
 use k256::elliptic_curve::bigint::U256;
