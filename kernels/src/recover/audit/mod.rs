@@ -33,10 +33,10 @@
 
 mod field;
 mod portable;
-mod sums;
+pub(super) mod sums;
 #[cfg(test)]
 mod tests;
-mod windows;
+pub(super) mod windows;
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
@@ -47,9 +47,13 @@ use k256::elliptic_curve::Group as _;
 use k256::{ProjectivePoint, Scalar};
 use rayon::prelude::*;
 
-use super::{Batch, Rejection, Signature, Signer, Verdict, Word};
-use crate::keccak::keccak256_one;
+#[cfg(target_arch = "x86_64")]
+use super::wide::Lanewise;
+use super::{Batch, Messages, Rejection, Signature, Signer, Verdict, Word};
+use crate::keccak::{Payloads, keccak256_one};
 use crate::simd::Backend;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::lanes::Avx512;
 use portable::Portable;
 use sums::{CHUNK_LEN, Entry, Row, Segment, Terms};
 use windows::{Code, Windows};
@@ -133,7 +137,7 @@ impl Seed {
     }
 
     /// What is hashed for coefficients 3 · index and the two after.
-    fn message(&self, index: usize) -> [u8; 40] {
+    pub(super) fn message(&self, index: usize) -> [u8; 40] {
         let mut message = [0; 40];
         message[..32].copy_from_slice(&self.0);
         message[32..].copy_from_slice(&(index as u64).to_le_bytes());
@@ -171,8 +175,6 @@ pub fn check(
         verdicts.len() == batch.len() && lifted_y.len() == batch.len(),
         "a verdict and a y for each item"
     );
-    // So far there is but one.
-    let _ = backend;
     let claimed = (0..batch.len()).filter(|&index| verdicts[index].is_ok());
     let (hinted, bare): (Vec<_>, Vec<_>) = claimed.partition(|&index| lifted_y[index] != [0; 32]);
     let wrong = bare.into_par_iter().find_first(|&index| batch.recover_one(index) != verdicts[index]);
@@ -180,6 +182,14 @@ pub fn check(
         return Err(Mismatch::Item { index, fault: Fault::Recomputed });
     }
     let claims = Claims { batch, verdicts, lifted_y, items: &hinted, seed };
+    #[cfg(target_arch = "x86_64")]
+    if backend == Backend::Avx512Ifma
+        && let Some(proof) = Avx512::detect()
+    {
+        return check_claims(Lanewise::new(proof), &claims);
+    }
+    // Elsewhere there is but one.
+    let _ = backend;
     check_claims(Portable, &claims)
 }
 
@@ -201,41 +211,66 @@ fn check_claims(arithmetic: impl Arithmetic, claims: &Claims<'_>) -> Result<(), 
 }
 
 /// What a device says of a batch.
-struct Claims<'a> {
+pub(super) struct Claims<'a> {
     batch: &'a Batch<'a>,
     verdicts: &'a [Verdict],
     lifted_y: &'a [Word],
     /// The items that have a signer and a hint.
     items: &'a [usize],
-    seed: Seed,
+    pub(super) seed: Seed,
 }
 
 /// What a device says of an item.
-struct Claim<'a> {
+pub(super) struct Claim<'a> {
     /// In the batch.
-    index: usize,
-    signature: &'a Signature,
-    signer: Signer,
-    lifted_y: &'a Word,
+    pub(super) index: usize,
+    pub(super) signature: &'a Signature,
+    pub(super) signer: &'a Signer,
+    pub(super) lifted_y: &'a Word,
 }
 
 impl Claims<'_> {
     /// Claim k.
     #[inline(always)]
-    fn get(&self, k: usize) -> Claim<'_> {
+    pub(super) fn get(&self, k: usize) -> Claim<'_> {
         let index = self.items[k];
-        let signer = self.verdicts[index].expect("items with a signer");
+        let signer = self.verdicts[index].as_ref().expect("items with a signer");
         Claim { index, signature: &self.batch.signatures[index], signer, lifted_y: &self.lifted_y[index] }
     }
 
+    /// The hashes that were signed in a range of claims.
+    pub(super) fn hashes(
+        &self,
+        range: std::ops::Range<usize>,
+        hashes: &mut Vec<Word>,
+        hash: impl FnOnce(&Payloads<'_>, &mut [Word]),
+    ) {
+        let items = &self.items[range];
+        let (Some(&first), Some(&last)) = (items.first(), items.last()) else { return hashes.clear() };
+        match &self.batch.messages {
+            Messages::Hashes(all) => {
+                hashes.clear();
+                hashes.extend(items.iter().map(|&item| all[item]));
+            }
+            Messages::Payloads(payloads) => {
+                // Those of items between that have no signer are hashed along.
+                hashes.resize(last + 1 - first, [0; 32]);
+                hash(&payloads.slice(first..last + 1), hashes);
+                for (k, &item) in items.iter().enumerate() {
+                    hashes[k] = hashes[item - first];
+                }
+            }
+        }
+    }
+
     /// The hash that was signed in claim k.
-    fn hash(&self, k: usize) -> Word {
+    pub(super) fn hash(&self, k: usize) -> Word {
         self.batch.hash(self.items[k])
     }
 }
 
 /// A way to do the work.
-trait Arithmetic: Copy + Sync {
+pub(super) trait Arithmetic: Copy + Sync {
     /// Checks the claims from `first` on, [`sums::KINDS`] points for each, on their own. Writes R, λR and −Q and their codes,
     /// and returns the scalar of G: the sum of c · u1.
     ///
@@ -260,6 +295,9 @@ fn words_of(number: &Word) -> Words {
     let (words, _) = number.as_chunks::<8>();
     [3, 2, 1, 0].map(|i| u64::from_be_bytes(words[i]))
 }
+
+/// Checks an item on its own; returns R, λR and −Q.
+pub(super) use portable::check_item;
 
 /// The big-endian number of words.
 fn word_of(words: &Words) -> Word {

@@ -81,7 +81,7 @@ impl Arithmetic for Portable {
 
 /// Everything about an item that needs no other: its signature is within its ranges, the lifted point is the R that it
 /// names, the key is on the curve, and its address is its own. Returns R, λR and −Q.
-fn check_item(claim: &Claim<'_>) -> Result<[Row; KINDS], Fault> {
+pub(in crate::recover) fn check_item(claim: &Claim<'_>) -> Result<[Row; KINDS], Fault> {
     let signature = claim.signature;
     check_ranges(signature).map_err(Fault::Signature)?;
     // r + n is below p, as the ranges say, and r below n anyway.

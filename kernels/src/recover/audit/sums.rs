@@ -16,9 +16,9 @@ use super::windows::{Code, Windows};
 use super::{Arithmetic, Words, word_of};
 
 /// Items whose codes lie together.
-pub(super) const CHUNK_LEN: usize = 256;
+pub(in crate::recover) const CHUNK_LEN: usize = 256;
 /// Points of an item: R, λR and −Q.
-pub(super) const KINDS: usize = 3;
+pub(in crate::recover) const KINDS: usize = 3;
 
 /// Segments that share inversions at most, and at least if there are so many.
 const BLOCK_LEN_MAX: usize = 2048;
@@ -29,25 +29,25 @@ const SEGMENT_LEN_MIN: usize = 16;
 /// The words of x, then those of y, below p; zeros stand for the point at infinity, as no point has such coordinates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(align(64))]
-pub(super) struct Row(pub(super) [u64; 8]);
+pub(in crate::recover) struct Row(pub(in crate::recover) [u64; 8]);
 
 impl Row {
-    pub(super) const INFINITY: Self = Self([0; 8]);
+    pub(in crate::recover) const INFINITY: Self = Self([0; 8]);
 
     #[inline(always)]
-    pub(super) const fn new(x: &Words, y: &Words) -> Self {
+    pub(in crate::recover) const fn new(x: &Words, y: &Words) -> Self {
         Self([x[0], x[1], x[2], x[3], y[0], y[1], y[2], y[3]])
     }
 
     /// x and y.
     #[inline(always)]
-    pub(super) const fn coordinates(&self) -> [Words; 2] {
+    pub(in crate::recover) const fn coordinates(&self) -> [Words; 2] {
         let [a, b, c, d, e, f, g, h] = self.0;
         [[a, b, c, d], [e, f, g, h]]
     }
 
     #[inline(always)]
-    pub(super) fn is_infinity(&self) -> bool {
+    pub(in crate::recover) fn is_infinity(&self) -> bool {
         *self == Self::INFINITY
     }
 
@@ -63,7 +63,7 @@ impl Row {
 
 /// A point to be added: its index, and whether it is negated.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry(u32);
+pub(in crate::recover) struct Entry(u32);
 
 impl Entry {
     #[inline(always)]
@@ -71,26 +71,26 @@ impl Entry {
         clippy::cast_possible_truncation,
         reason = "indices are below 2^31: a part has far fewer points"
     )]
-    pub(super) const fn new(index: usize, is_negative: bool) -> Self {
+    pub(in crate::recover) const fn new(index: usize, is_negative: bool) -> Self {
         Self((index as u32) << 1 | is_negative as u32)
     }
 
     #[inline(always)]
-    pub(super) const fn index(self) -> usize {
+    pub(in crate::recover) const fn index(self) -> usize {
         (self.0 >> 1) as usize
     }
 
     #[inline(always)]
-    pub(super) const fn is_negative(self) -> bool {
+    pub(in crate::recover) const fn is_negative(self) -> bool {
         self.0 & 1 != 0
     }
 }
 
 /// Neighbouring entries, of which the sum is wanted.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Segment {
-    pub(super) start: u32,
-    pub(super) len: u32,
+pub(in crate::recover) struct Segment {
+    pub(in crate::recover) start: u32,
+    pub(in crate::recover) len: u32,
 }
 
 impl Segment {
@@ -101,7 +101,7 @@ impl Segment {
 }
 
 /// Points and the codes of their digits, chunk by chunk.
-pub(super) struct Terms {
+pub(in crate::recover) struct Terms {
     windows: Windows,
     len: usize,
     /// [`KINDS`] for each item.
@@ -111,18 +111,18 @@ pub(super) struct Terms {
 }
 
 impl Terms {
-    pub(super) fn new(len: usize) -> Self {
+    pub(in crate::recover) fn new(len: usize) -> Self {
         let windows = Windows::for_items(len);
         let codes = len.div_ceil(CHUNK_LEN) * CHUNK_LEN * windows.slots();
         Self { windows, len, points: vec![Row::INFINITY; KINDS * len], codes: vec![0; codes] }
     }
 
-    pub(super) const fn windows(&self) -> Windows {
+    pub(in crate::recover) const fn windows(&self) -> Windows {
         self.windows
     }
 
     /// For each chunk, its points and its codes.
-    pub(super) fn chunks_mut(
+    pub(in crate::recover) fn chunks_mut(
         &mut self,
     ) -> impl IndexedParallelIterator<Item = (&mut [Row], &mut [Code])> + '_ {
         let codes = self.codes.par_chunks_mut(CHUNK_LEN * self.windows.slots());
@@ -130,7 +130,7 @@ impl Terms {
     }
 
     /// The sum of all points, each times its scalar.
-    pub(super) fn sum(&self, arithmetic: impl Arithmetic) -> ProjectivePoint {
+    pub(in crate::recover) fn sum(&self, arithmetic: impl Arithmetic) -> ProjectivePoint {
         let mut buckets = vec![Row::INFINITY; self.windows.halves() * self.windows.buckets()];
         buckets
             .par_chunks_mut(self.windows.buckets())

@@ -8,35 +8,35 @@
 use crate::keccak::Digest;
 
 /// A window of x: the digit is 2 · code + 1 − 2^w.
-pub(super) type Code = u16;
+pub(in crate::recover) type Code = u16;
 
 /// Bits of a window at least and at most.
 const BITS: std::ops::RangeInclusive<usize> = 4..=15;
 
 /// Halves of scalars along the endomorphism are below 2^129 in magnitude.
-pub(super) const HALF_BITS: usize = 129;
+pub(in crate::recover) const HALF_BITS: usize = 129;
 
 /// Bits of a coefficient at least: a false batch passes once in 2^64 trials, or less.
 const COEFFICIENT_BITS_MIN: usize = 64;
 
 /// Coefficients that are drawn from one digest of 32 bytes.
-pub(super) const COEFFICIENTS: usize = 3;
+pub(in crate::recover) const COEFFICIENTS: usize = 3;
 /// Bytes of a digest for each.
 const COEFFICIENT_BYTES: usize = 32 / COEFFICIENTS;
 
 /// A number modulo 2^192, least significant word first; negative ones as their complement.
-pub(super) type Wide = [u64; 3];
+pub(in crate::recover) type Wide = [u64; 3];
 
 /// How scalars are cut into digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Windows {
+pub(in crate::recover) struct Windows {
     /// w.
-    pub(super) bits: usize,
+    pub(in crate::recover) bits: usize,
 }
 
 impl Windows {
     /// The width with the fewest additions for so many items.
-    pub(super) fn for_items(len: usize) -> Self {
+    pub(in crate::recover) fn for_items(len: usize) -> Self {
         let cost = |windows: &Self| {
             // An addition for each digit, and two for each bucket.
             windows.slots() * len + 2 * windows.halves() * windows.buckets()
@@ -45,38 +45,38 @@ impl Windows {
     }
 
     /// Digits of a half.
-    pub(super) const fn halves(self) -> usize {
+    pub(in crate::recover) const fn halves(self) -> usize {
         HALF_BITS.div_ceil(self.bits)
     }
 
     /// Digits of a coefficient.
-    pub(super) const fn coefficients(self) -> usize {
+    pub(in crate::recover) const fn coefficients(self) -> usize {
         COEFFICIENT_BITS_MIN.div_ceil(self.bits)
     }
 
     /// Magnitudes of digits: bucket b is for ±(2 b + 1).
-    pub(super) const fn buckets(self) -> usize {
+    pub(in crate::recover) const fn buckets(self) -> usize {
         1 << (self.bits - 1)
     }
 
     /// Digits of an item: those of both halves for window 0, window 1 and so on, then those of the coefficient.
-    pub(super) const fn slots(self) -> usize {
+    pub(in crate::recover) const fn slots(self) -> usize {
         2 * self.halves() + self.coefficients()
     }
 
     /// Bits of the x of a half.
-    pub(super) const fn half_bits(self) -> usize {
+    pub(in crate::recover) const fn half_bits(self) -> usize {
         self.halves() * self.bits
     }
 
     /// Bits of the x of a coefficient.
-    pub(super) const fn coefficient_bits(self) -> usize {
+    pub(in crate::recover) const fn coefficient_bits(self) -> usize {
         self.coefficients() * self.bits
     }
 
     /// Window i of x.
     #[expect(clippy::cast_possible_truncation, reason = "masked to a window")]
-    pub(super) const fn code(self, x: &Wide, i: usize) -> Code {
+    pub(in crate::recover) const fn code(self, x: &Wide, i: usize) -> Code {
         let (word, shift) = (self.bits * i / 64, self.bits * i % 64);
         let mut bits = x[word] >> shift;
         if shift + self.bits > 64 && word < 2 {
@@ -87,7 +87,7 @@ impl Windows {
 
     /// The bucket of a code, and whether the digit is negative.
     #[inline(always)]
-    pub(super) const fn bucket(self, code: Code) -> (u32, bool) {
+    pub(in crate::recover) const fn bucket(self, code: Code) -> (u32, bool) {
         let half = 1 << (self.bits - 1);
         let is_negative = code < half;
         let index = if is_negative { !code } else { code } & (half - 1);
@@ -96,7 +96,7 @@ impl Windows {
 
     /// The x of coefficient i of a random digest: each number of its bits equally often.
     #[expect(clippy::cast_possible_truncation, reason = "cut into words")]
-    pub(super) fn coefficient(self, digest: &Digest, i: usize) -> Wide {
+    pub(in crate::recover) fn coefficient(self, digest: &Digest, i: usize) -> Wide {
         let mut wide = [0; 16];
         wide[..COEFFICIENT_BYTES].copy_from_slice(&digest[COEFFICIENT_BYTES * i..][..COEFFICIENT_BYTES]);
         let x = u128::from_le_bytes(wide) & ((1 << self.coefficient_bits()) - 1);
@@ -104,7 +104,7 @@ impl Windows {
     }
 
     /// The x of an odd half.
-    pub(super) fn offset(self, half: &Wide) -> Wide {
+    pub(in crate::recover) fn offset(self, half: &Wide) -> Wide {
         let mut offset = [u64::MAX, u64::MAX, 0];
         offset[2] = (1 << (self.half_bits() - 128)) - 1;
         let [low, middle, high] = plus(half, &offset);
@@ -116,14 +116,14 @@ impl Windows {
     }
 
     /// The slots of a kind of point, window by window: of R, of λR, then of −Q.
-    pub(super) fn slots_of(self, kind: usize) -> std::iter::StepBy<std::ops::Range<usize>> {
+    pub(in crate::recover) fn slots_of(self, kind: usize) -> std::iter::StepBy<std::ops::Range<usize>> {
         let halves = 2 * self.halves();
         if kind < 2 { (kind..halves).step_by(2) } else { (halves..self.slots()).step_by(1) }
     }
 }
 
 /// a + b modulo 2^192.
-pub(super) fn plus(a: &Wide, b: &Wide) -> Wide {
+pub(in crate::recover) fn plus(a: &Wide, b: &Wide) -> Wide {
     let mut carry = false;
     std::array::from_fn(|i| {
         let (sum, first) = a[i].overflowing_add(b[i]);

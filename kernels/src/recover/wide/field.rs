@@ -263,6 +263,13 @@ impl Fe {
         (a | b | c | d | e).equal(a.splat_like(0))
     }
 
+    /// The lanes where all limbs are 0.
+    #[inline(always)]
+    pub(super) fn is_nothing(&self) -> LaneMask {
+        let [a, b, c, d, e] = self.0;
+        (a | b | c | d | e).equal(a.splat_like(0))
+    }
+
     /// The lanes where a canonical element is odd.
     #[inline(always)]
     pub(super) fn is_odd(&self) -> LaneMask {

@@ -39,6 +39,11 @@
 #[cfg(test)]
 #[allow(unsafe_code, reason = "calls code that demands the processor's features")]
 mod arithmetic_tests;
+#[allow(
+    unsafe_code,
+    reason = "enters functions with vector instructions, on proof that the processor has them"
+)]
+mod audit;
 mod batch;
 mod blinding;
 mod comb;
@@ -70,6 +75,7 @@ use rayon::prelude::*;
 use super::{Batch, Messages, Rejection, Verdict, Word};
 use crate::keccak;
 use crate::simd::lanes::Avx512;
+pub(super) use audit::Lanewise;
 use engine::{Engine, Workspace};
 
 /// Signatures from which a batch is quicker here than one at a time with libsecp256k1.

@@ -99,13 +99,13 @@ pub(super) fn double_affine(p: [&Affine; PAIR], inverse: [&Factor; PAIR]) -> [Af
 
 /// x of the sum of two points, the line through which has this slope.
 #[inline(always)]
-fn abscissa(slope: &Factor, x: &Fe, other: &Fe) -> Fe {
+pub(super) fn abscissa(slope: &Factor, x: &Fe, other: &Fe) -> Fe {
     Wide::square(slope).minus([(x, 0), (other, 0)]).reduced()
 }
 
 /// y of a sum, given its x, the slope of the line and a point on it.
 #[inline(always)]
-fn ordinate(slope: &Factor, p: &Affine, x: &Fe) -> Fe {
+pub(super) fn ordinate(slope: &Factor, p: &Affine, x: &Fe) -> Fe {
     Wide::product(slope, &p.x.minus(x)).minus([(&p.y, 0)]).reduced()
 }
 

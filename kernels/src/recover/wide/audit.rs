@@ -1,0 +1,420 @@
+//! The check of a whole batch ([`audit`](super::super::audit)), eight items or eight segments at a time.
+
+use std::cell::RefCell;
+
+use k256::elliptic_curve::PrimeField as _;
+
+use super::super::Word;
+use super::super::audit::sums::{CHUNK_LEN, Entry, KINDS, Row, Segment};
+use super::super::audit::windows::{COEFFICIENTS, Code, Windows};
+use super::super::audit::{Arithmetic, Claim, Claims, Mismatch, check_item};
+use super::super::cpu::{check_ranges, plus_order};
+use super::batch::invert_all;
+use super::field::{Factor, Fe, LIMB_BITS, LIMB_MASK, Wide};
+use super::items::{lanes_of, load_scalars, signers, words_of};
+use super::point::{Affine, PAIR, abscissa, add_affine, ordinate};
+use super::scalar::{ORDER, R_SQUARED, Scalar};
+use super::table::BETA;
+use crate::keccak::{self, PayloadsBuf};
+use crate::simd::lanes::{Avx512, LANES, LaneMask, Lanes, each, prefetch};
+
+/// The form for the lanes of AVX-512.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Lanewise(Avx512);
+
+impl Lanewise {
+    pub(in super::super) const fn new(proof: Avx512) -> Self {
+        Self(proof)
+    }
+}
+
+impl Arithmetic for Lanewise {
+    fn prepare(
+        self,
+        claims: &Claims<'_>,
+        windows: Windows,
+        first: usize,
+        points: &mut [Row],
+        codes: &mut [Code],
+    ) -> Result<k256::Scalar, Mismatch> {
+        thread_local! {
+            static WORKSPACE: RefCell<Preparation> = RefCell::default();
+        }
+        let len = points.len() / KINDS;
+        WORKSPACE.with_borrow_mut(|workspace| {
+            // SAFETY: an `Avx512` proves that the processor has the instructions.
+            unsafe {
+                workspace.place(self.0, claims, first, points)?;
+                workspace.hash(self.0, claims, first..first + len);
+                Ok(workspace.scalars(self.0, claims, windows, first..first + len, codes))
+            }
+        })
+    }
+
+    fn sum(self, points: &[Row], entries: &[Entry], segments: &[Segment], sums: &mut [Row]) {
+        thread_local! {
+            static WORKSPACE: RefCell<Block> = RefCell::default();
+        }
+        WORKSPACE.with_borrow_mut(|block| {
+            // SAFETY: an `Avx512` proves that the processor has the instructions.
+            unsafe { block.sum(self.0, points, entries, segments, sums) }
+        });
+    }
+}
+
+/// Memory for the items of a chunk, kept for the next.
+#[derive(Default)]
+struct Preparation {
+    /// What is hashed for coefficients.
+    messages: PayloadsBuf,
+    /// The random bytes of coefficients.
+    digests: Vec<Word>,
+    /// Hashes that were signed, and the index of the first.
+    hashes: Vec<Word>,
+    inverses: Vec<Scalar>,
+    products: Vec<Scalar>,
+}
+
+impl Preparation {
+    /// Checks items on their own, and writes their points.
+    #[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
+    fn place(
+        &mut self,
+        proof: Avx512,
+        claims: &Claims<'_>,
+        first: usize,
+        points: &mut [Row],
+    ) -> Result<(), Mismatch> {
+        for (group, rows) in points.chunks_mut(KINDS * LANES).enumerate() {
+            let len = rows.len() / KINDS;
+            // Lanes beyond the last repeat it.
+            let claims: [Claim<'_>; LANES] =
+                std::array::from_fn(|lane| claims.get(first + group * LANES + lane.min(len - 1)));
+            let right = check_items(proof, &claims, rows);
+            // What is wrong with it is found once more, alone.
+            if let Some(lane) = lanes_of(!right).next() {
+                let (index, fault) = (claims[lane].index, check_item(&claims[lane]));
+                return Err(Mismatch::Item { index, fault: fault.expect_err("lanes find what is wrong") });
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the hashes that were signed, and the random bytes.
+    fn hash(&mut self, proof: Avx512, claims: &Claims<'_>, range: std::ops::Range<usize>) {
+        claims.hashes(range.clone(), &mut self.hashes, |payloads, digests| {
+            keccak::wide::hash(proof, payloads, digests);
+        });
+        self.messages.clear();
+        for index in 0..range.len().div_ceil(COEFFICIENTS) {
+            self.messages.push(&claims.seed.message(range.start + index)).expect("a chunk is short");
+        }
+        self.digests.resize(range.len().div_ceil(COEFFICIENTS), [0; 32]);
+        keccak::wide::hash(proof, &self.messages.as_payloads(), &mut self.digests);
+    }
+
+    /// Writes the codes of items. Returns what they are of G.
+    #[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
+    fn scalars(
+        &mut self,
+        proof: Avx512,
+        claims: &Claims<'_>,
+        windows: Windows,
+        range: std::ops::Range<usize>,
+        codes: &mut [Code],
+    ) -> k256::Scalar {
+        let Self { digests, hashes, inverses, products, .. } = self;
+        let groups = range.len().div_ceil(LANES);
+        let item = |group: usize, lane: usize| (group * LANES + lane).min(range.len() - 1);
+        inverses.clear();
+        for group in 0..groups {
+            let r = |lane| &claims.get(range.start + item(group, lane)).signature.r;
+            inverses.push(load_scalars(proof, 0, 0, r));
+        }
+        invert_all(inverses, products, |_, _| unreachable!("r is between 1 and n - 1"));
+        let r_squared = Scalar::splat(proof, R_SQUARED);
+        // 1 − 2^bits modulo n.
+        let offset = negative(windows.coefficient_bits());
+        let offset = Scalar::splat(proof, offset);
+        let mut of_generator = Scalar::splat(proof, [0; 4]);
+        for (group, inverse) in inverses.iter().enumerate() {
+            let mut own = [[0; LANES]; 2];
+            for lane in 0..LANES {
+                let item = item(group, lane);
+                let [low, high, _] = windows.coefficient(&digests[item / COEFFICIENTS], item % COEFFICIENTS);
+                (own[0][lane], own[1][lane]) = (low, high);
+            }
+            let [low, high] = each!(2, i => Lanes::load(proof, &own[i]));
+            let zero = low.splat_like(0);
+            let own = Scalar::from_words([low, high, zero, zero]);
+            let coefficient = own.plus(&own).plus(&offset);
+            // c R, then c R / r, of which the Montgomery product with a number is the number times c / r.
+            let ratio = coefficient.times(&r_squared).times(inverse);
+            let z = load_scalars(proof, 0, 0, |lane| &hashes[item(group, lane)]);
+            let s =
+                load_scalars(proof, 0, 0, |lane| &claims.get(range.start + item(group, lane)).signature.s);
+            let live = range.len() - group * LANES;
+            let live = if live < LANES { (1 << live) - 1 } else { LaneMask::MAX };
+            let of_generator_here = z.times(&ratio).canonical().replace(!live, &Scalar::splat(proof, [0; 4]));
+            of_generator = of_generator.plus(&of_generator_here);
+            let [r, lambda_r] = s.times(&ratio).canonical().split();
+            let mask = zero.splat_like(LIMB_MASK);
+            let own = [low & mask, low.funnel_shr::<52>(high) & mask, high.shr::<40>()];
+            let bits = windows.half_bits();
+            for (kind, x) in [r.offset(bits), lambda_r.offset(bits), own].iter().enumerate() {
+                for (window, slot) in windows.slots_of(kind).enumerate() {
+                    let start = slot * CHUNK_LEN + group * LANES;
+                    write_codes(windows.bits, x, window, &mut codes[start..start + LANES]);
+                }
+            }
+        }
+        for shift in 0..3 {
+            let rotated = match shift {
+                0 => of_generator.rotate_lanes::<4>(),
+                1 => of_generator.rotate_lanes::<2>(),
+                _ => of_generator.rotate_lanes::<1>(),
+            };
+            of_generator = of_generator.plus(&rotated);
+        }
+        let mut bytes = [0; 32];
+        for (bytes, word) in bytes.rchunks_exact_mut(8).zip(of_generator.first_words()) {
+            bytes.copy_from_slice(&word.to_be_bytes());
+        }
+        // −u1 is z / r.
+        -Option::<k256::Scalar>::from(k256::Scalar::from_repr(bytes.into())).expect("below n")
+    }
+}
+
+/// 1 − 2^bits modulo n, for `bits` from 64 to 127.
+fn negative(bits: usize) -> [u64; 4] {
+    let (low, borrow) = ORDER[0].overflowing_add(1);
+    let [_, b, c, d] = ORDER;
+    let (b, borrow_high) = (b + u64::from(borrow)).overflowing_sub(1 << (bits - 64));
+    [low, b, c - u64::from(borrow_high), d]
+}
+
+/// Window i of three limbs in each lane.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "masked to a window")]
+fn write_codes(bits: usize, x: &[Lanes; 3], i: usize, codes: &mut [Code]) {
+    let (limb, shift) = (bits * i / LIMB_BITS as usize, bits * i % LIMB_BITS as usize);
+    let mut window = x[limb].shr_by(shift);
+    if limb < 2 {
+        window = window | x[limb + 1].shl_by(LIMB_BITS as usize - shift);
+    }
+    let window = window & window.splat_like((1 << bits) - 1);
+    for (code, window) in codes.iter_mut().zip(window.to_array()) {
+        *code = window as Code;
+    }
+}
+
+/// Writes R, λR and −Q of each claim; says for which all is right.
+#[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
+fn check_items(proof: Avx512, claims: &[Claim<'_>; LANES], rows: &mut [Row]) -> LaneMask {
+    let mut words = [[0; LANES]; 8];
+    let mut right = 0;
+    let mut odd = 0;
+    for (lane, claim) in claims.iter().enumerate() {
+        let signature = claim.signature;
+        right |= LaneMask::from(check_ranges(signature).is_ok()) << lane;
+        odd |= (signature.recovery_id & 1) << lane;
+        let has_overflown = signature.recovery_id & 2 != 0;
+        let x = words_of(&if has_overflown { plus_order(&signature.r) } else { signature.r });
+        for (words, word) in words.iter_mut().zip(x.into_iter().chain(words_of(claim.lifted_y))) {
+            words[lane] = word;
+        }
+    }
+    let words = each!(8, i => Lanes::load(proof, &words[i]));
+    let [a, b, c, d, e, f, g, h] = words;
+    let point = Affine { x: Fe::from_words([a, b, c, d]), y: Fe::from_words([e, f, g, h]) };
+    let canonical = point.y.canonical().to_words();
+    let is_canonical = (0..4).fold(LaneMask::MAX, |mask, i| mask & canonical[i].equal(words[4 + i]));
+    right &= is_on_curve(&point) & is_canonical & !(e.any_bit(e.splat_like(1)) ^ odd);
+
+    let keys = Lanes::transpose(each!(8, lane => Lanes::load_bytes(proof, &claims[lane].signer.public_key)));
+    let keys = each!(8, i => keys[i].swap_bytes());
+    let [d, c, b, a, h, g, f, e] = keys;
+    let key = Affine { x: Fe::from_words([a, b, c, d]), y: Fe::from_words([e, f, g, h]) };
+    right &= is_on_curve(&key);
+    // What the coordinates are below p, and what hash they have.
+    let (public_keys, addresses) = signers(&key.x, &key.y);
+    for (lane, claim) in claims.iter().enumerate() {
+        let signer = claim.signer;
+        let same = public_keys[lane] == signer.public_key && addresses[lane] == signer.address;
+        right &= !(LaneMask::from(!same) << lane);
+    }
+
+    let endomorphism = Wide::product(&point.x, &Fe::splat(proof, BETA)).reduced();
+    // Only what is right is negated: a y up to p.
+    let key_y = key.y.canonical().negated_where(LaneMask::MAX);
+    let kinds = [
+        Lanes::transpose(words),
+        Affine { x: endomorphism, y: point.y }.to_rows(),
+        Affine { x: key.x, y: key_y }.to_rows(),
+    ];
+    for (lane, rows) in rows.chunks_exact_mut(KINDS).enumerate() {
+        for (row, kind) in rows.iter_mut().zip(&kinds) {
+            kind[lane].store(&mut row.0);
+        }
+    }
+    right
+}
+
+/// The lanes where y² = x³ + 7.
+#[inline(always)]
+fn is_on_curve(point: &Affine) -> LaneMask {
+    let seven = Fe::splat(point.x.proof(), [7, 0, 0, 0]);
+    let right = Wide::product(&point.x, &Wide::square(&point.x).factor()).reduced();
+    Wide::square(&point.y).reduced().equal(&right.canonical().plus_small(&seven))
+}
+
+/// Memory for sums that advance together, kept for the next.
+#[derive(Default)]
+struct Block {
+    /// The sums of eight segments each.
+    sums: Vec<Sum>,
+    /// What is added to them.
+    addends: Vec<Affine>,
+    /// Denominators, then their inverses.
+    denominators: Vec<Factor>,
+    products: Vec<Factor>,
+}
+
+/// Sums of eight segments.
+#[derive(Clone, Copy)]
+struct Sum {
+    point: Affine,
+    /// Where it is infinity.
+    infinite: LaneMask,
+    /// Where the addition at hand is settled without a slope.
+    settled: LaneMask,
+    /// Where both points have one x.
+    exceptional: LaneMask,
+}
+
+impl Block {
+    #[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
+    fn sum(
+        &mut self,
+        proof: Avx512,
+        points: &[Row],
+        entries: &[Entry],
+        segments: &[Segment],
+        sums: &mut [Row],
+    ) {
+        let nothing = Affine::splat(proof, [[0; 4]; 2]);
+        let start = Sum { point: nothing, infinite: LaneMask::MAX, settled: LaneMask::MAX, exceptional: 0 };
+        let groups = segments.len().div_ceil(LANES * PAIR) * PAIR;
+        self.sums.clear();
+        self.sums.resize(groups, start);
+        self.addends.resize(groups, nothing);
+        let steps = segments.first().map_or(0, |segment| segment.len);
+        for step in 0..steps {
+            let active = segments.partition_point(|segment| segment.len > step);
+            self.gather(proof, points, entries, &segments[..active], step);
+            self.add();
+        }
+        for (sum, rows) in self.sums.iter().zip(sums.chunks_mut(LANES)) {
+            let lanes = sum.point.to_rows();
+            for (lane, row) in rows.iter_mut().enumerate() {
+                if sum.infinite >> lane & 1 != 0 {
+                    *row = Row::INFINITY;
+                } else {
+                    lanes[lane].store(&mut row.0);
+                }
+            }
+        }
+    }
+
+    /// Fetches point `step` of each segment, and finds the denominators of its addition.
+    #[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
+    fn gather(&mut self, proof: Avx512, points: &[Row], entries: &[Entry], segments: &[Segment], step: u32) {
+        let one = Factor::one(proof);
+        self.denominators.clear();
+        for (group, segments) in segments.chunks(LANES).enumerate() {
+            let live = if segments.len() < LANES { (1 << segments.len()) - 1 } else { LaneMask::MAX };
+            let mut negative = 0;
+            // Lanes without a segment take another's point.
+            let rows: [&[u64; 8]; LANES] = each!(8, lane => {
+                let segment = segments[if lane < segments.len() { lane } else { 0 }];
+                let entry = entries[(segment.start + step) as usize];
+                negative |= LaneMask::from(entry.is_negative()) << lane;
+                &points[entry.index()].0
+            });
+            for segment in segments {
+                if let Some(entry) = entries.get((segment.start + step + 1) as usize) {
+                    prefetch(&points[entry.index()]);
+                }
+            }
+            let addend = Affine::from_rows(proof, rows);
+            let at_infinity = addend.y.is_nothing();
+            let addend = addend.negated_where(negative);
+            self.addends[group] = addend;
+            let sum = &mut self.sums[group];
+            let mut denominator = addend.x.minus(&sum.point.x);
+            sum.settled = !live | at_infinity | sum.infinite;
+            if sum.settled != 0 {
+                let starts = live & sum.infinite & !at_infinity;
+                sum.point = sum.point.replace(starts, &addend);
+                sum.infinite &= !starts;
+                denominator = denominator.replace(sum.settled, &one);
+            }
+            self.denominators.push(denominator);
+        }
+        if !self.denominators.len().is_multiple_of(PAIR) {
+            self.sums[self.denominators.len()].settled = LaneMask::MAX;
+            self.denominators.push(one);
+        }
+    }
+
+    /// Adds what was gathered.
+    #[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
+    fn add(&mut self) {
+        let Self { sums, addends, denominators, products } = self;
+        let mut has_exceptions = false;
+        invert_all(denominators, products, |group, lanes| {
+            sums[group].exceptional = lanes;
+            has_exceptions = true;
+        });
+        if has_exceptions {
+            return self.add_with_exceptions();
+        }
+        for ((sums, addends), inverses) in
+            sums.chunks_exact_mut(PAIR).zip(addends.chunks_exact(PAIR)).zip(denominators.chunks_exact(PAIR))
+        {
+            let [p, q] = each!(2, k => sums[k].point);
+            let added = add_affine([&p, &q], each!(2, k => &addends[k]), each!(2, k => &inverses[k]));
+            for (sum, added) in sums.iter_mut().zip(&added) {
+                sum.point = if sum.settled == 0 { *added } else { added.replace(sum.settled, &sum.point) };
+            }
+        }
+    }
+
+    /// Adds what was gathered, some of which have the x of what they are added to: twice the same point, or opposite ones.
+    #[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
+    fn add_with_exceptions(&mut self) {
+        let Self { sums, addends, denominators, products } = self;
+        for ((sum, addend), denominator) in sums.iter_mut().zip(&*addends).zip(&mut *denominators) {
+            let point = &sum.point;
+            let opposite = sum.exceptional & !point.y.equal(&addend.y);
+            let double = sum.exceptional & !opposite;
+            sum.settled |= opposite;
+            sum.infinite |= opposite;
+            sum.exceptional = double;
+            let one = Factor::one(point.x.proof());
+            let difference = addend.x.minus(&point.x).replace(sum.settled, &one);
+            *denominator = difference.replace(double, &point.y.plus(&point.y));
+        }
+        invert_all(denominators, products, |_, _| unreachable!("all exceptions are known"));
+        for ((sum, addend), inverse) in sums.iter_mut().zip(&*addends).zip(&*denominators) {
+            let point = &sum.point;
+            let tangent = Wide::square(&point.x).factor_thrice();
+            let rise = addend.y.minus(&point.y).replace(sum.exceptional, &tangent);
+            let slope = rise.times(inverse);
+            let x = abscissa(&slope, &point.x, &addend.x);
+            let added = Affine { x, y: ordinate(&slope, point, &x) };
+            sum.point = added.replace(sum.settled, point);
+            sum.exceptional = 0;
+        }
+    }
+}
