@@ -29,6 +29,7 @@ fn main() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
     for backend in Backend::available() {
         for len in [64, 256, 1024, 4096, 16_384, 65_536] {
+            if std::env::var("LEN").is_ok_and(|l| l != len.to_string()) || backend == Backend::Portable { continue }
             let batch = all.slice(0..len);
             let items = if backend == Backend::Portable { ITEMS / 8 } else { ITEMS };
             let (mut recovering, mut checking) = (Vec::new(), Vec::new());
@@ -41,6 +42,7 @@ fn main() {
                     check(backend, &batch, &verdicts, &lifted_y[..len], Seed::random())
                         .expect("all are right");
                     checking.push(start.elapsed());
+                    if std::env::var("PROFILE").is_ok() { for _ in 0..(2_000_000/len) { check(backend, &batch, &verdicts, &lifted_y[..len], Seed::random()).expect("all are right"); } return }
                 }
             });
             let [recovering, checking] = [recovering, checking].map(|mut turns| {

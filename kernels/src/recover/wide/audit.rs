@@ -138,13 +138,12 @@ impl Preparation {
         let offset = Scalar::splat(proof, offset);
         let mut of_generator = Scalar::splat(proof, [0; 4]);
         for (group, inverse) in inverses.iter().enumerate() {
-            let mut own = [[0; LANES]; 2];
-            for lane in 0..LANES {
+            let (mut low, mut high) = ([0; LANES], [0; LANES]);
+            for (lane, (low, high)) in low.iter_mut().zip(&mut high).enumerate() {
                 let item = item(group, lane);
-                let [low, high, _] = windows.coefficient(&digests[item / COEFFICIENTS], item % COEFFICIENTS);
-                (own[0][lane], own[1][lane]) = (low, high);
+                [*low, *high, _] = windows.coefficient(&digests[item / COEFFICIENTS], item % COEFFICIENTS);
             }
-            let [low, high] = each!(2, i => Lanes::load(proof, &own[i]));
+            let (low, high) = (Lanes::load(proof, &low), Lanes::load(proof, &high));
             let zero = low.splat_like(0);
             let own = Scalar::from_words([low, high, zero, zero]);
             let coefficient = own.plus(&own).plus(&offset);
