@@ -8,6 +8,8 @@
 //! The sum of bucket b of a window counts 2 b + 1 times. With b in two halves, high and low, their sums along either are
 //! two additions a bucket; of those, the sums over all b with bit k are the points for the bits of the result.
 
+use std::borrow::Cow;
+
 use k256::elliptic_curve::sec1::FromSec1Point as _;
 use k256::{AffinePoint, ProjectivePoint, Sec1Point};
 use rayon::prelude::*;
@@ -23,6 +25,8 @@ pub(in crate::recover) const KINDS: usize = 3;
 /// Segments that share inversions at most, and at least if there are so many.
 const BLOCK_LEN_MAX: usize = 2048;
 const BLOCK_LEN_MIN: usize = 512;
+/// Segments that make full use of the registers of any form.
+pub(in crate::recover) const BLOCK_LEN_STEP: usize = 32;
 /// A bucket with so many points at least may be cut into segments.
 const SEGMENT_LEN_MIN: usize = 16;
 
@@ -46,9 +50,11 @@ impl Row {
         [[a, b, c, d], [e, f, g, h]]
     }
 
+    /// No point of the curve has a y of 0, as its order is odd.
     #[inline(always)]
-    pub(in crate::recover) fn is_infinity(&self) -> bool {
-        *self == Self::INFINITY
+    const fn is_infinity(&self) -> bool {
+        let [.., a, b, c, d] = self.0;
+        a | b | c | d == 0
     }
 
     fn to_point(self) -> ProjectivePoint {
@@ -131,17 +137,89 @@ impl Terms {
 
     /// The sum of all points, each times its scalar.
     pub(in crate::recover) fn sum(&self, arithmetic: impl Arithmetic) -> ProjectivePoint {
-        let mut buckets = vec![Row::INFINITY; self.windows.halves() * self.windows.buckets()];
-        buckets
-            .par_chunks_mut(self.windows.buckets())
-            .enumerate()
-            .for_each(|(window, sums)| self.fill_buckets(arithmetic, window, sums));
+        let buckets = self.bucket_sums(arithmetic);
         let bits = sums_for_bits(arithmetic, self.windows, &buckets);
         bits.iter().rev().fold(ProjectivePoint::IDENTITY, |sum, row| sum.double() + row.to_point())
     }
 
+    /// The sum of the points of each bucket, window by window.
+    fn bucket_sums(&self, arithmetic: impl Arithmetic) -> Vec<Row> {
+        let (mut entries, mut ends) = self.sorted();
+        let len_max = (2 * entries.len() / ends.len()).max(SEGMENT_LEN_MIN);
+        let mut sums = Cow::Borrowed(&self.points);
+        // Every bucket's points, then every bucket's sums of segments, until each has no more than one.
+        loop {
+            let mut segments = Vec::with_capacity(ends.len());
+            let (mut start, mut is_last) = (0, true);
+            for end in &mut ends {
+                let (len, pieces) = (*end - start, (*end - start).div_ceil(len_max));
+                segments.extend((0..pieces).map(|i| {
+                    let (from, to) = (len * i / pieces, len * (i + 1) / pieces);
+                    Segment::new(start + from, to - from)
+                }));
+                is_last &= pieces <= 1;
+                start = std::mem::replace(end, segments.len());
+            }
+            sums = Cow::Owned(sum_segments(arithmetic, &sums, &entries, &segments));
+            if is_last {
+                break;
+            }
+            entries = (0..sums.len()).map(|index| Entry::new(index, false)).collect();
+        }
+        let starts = std::iter::once(&0).chain(&ends);
+        starts
+            .zip(&ends)
+            .map(|(&start, &end)| if start < end { sums[start] } else { Row::INFINITY })
+            .collect()
+    }
+
+    /// All points, once for each window, by bucket, and where each bucket ends.
+    fn sorted(&self) -> (Vec<Entry>, Vec<usize>) {
+        let windows = self.windows;
+        let mut entries = vec![Entry(0); self.len * windows.slots()];
+        let mut ends = vec![0; windows.halves() * windows.buckets()];
+        let mut rest = &mut *entries;
+        let mut tasks = Vec::with_capacity(windows.halves());
+        let mut start = 0;
+        for (window, ends) in ends.chunks_exact_mut(windows.buckets()).enumerate() {
+            let len = self.len * (KINDS - usize::from(window >= windows.coefficients()));
+            let entries = rest.split_off_mut(..len).expect("a slot for each point");
+            tasks.push((window, start, entries, ends));
+            start += len;
+        }
+        tasks.into_par_iter().for_each(|(window, start, entries, ends)| {
+            self.sort(window, entries, ends);
+            for end in ends {
+                *end += start;
+            }
+        });
+        (entries, ends)
+    }
+
+    /// Sorts the points of a window by bucket.
+    fn sort(&self, window: usize, entries: &mut [Entry], ends: &mut [usize]) {
+        for (_, codes) in self.codes_of(window) {
+            for &code in codes {
+                ends[self.windows.bucket(code).0 as usize] += 1;
+            }
+        }
+        let mut total = 0;
+        for end in &mut *ends {
+            total += std::mem::replace(end, total);
+        }
+        // What are starts so far become ends as the entries go in.
+        for (first, codes) in self.codes_of(window) {
+            for (item, &code) in codes.iter().enumerate() {
+                let (bucket, is_negative) = self.windows.bucket(code);
+                let end = &mut ends[bucket as usize];
+                entries[*end] = Entry::new(first + KINDS * item, is_negative);
+                *end += 1;
+            }
+        }
+    }
+
     /// The codes of a window, by their place: each slice with the index of its first point.
-    fn codes_of(&self, window: usize) -> impl Iterator<Item = (usize, &[Code])> + Clone {
+    fn codes_of(&self, window: usize) -> impl Iterator<Item = (usize, &[Code])> {
         let windows = self.windows;
         let slots = std::array::from_fn::<_, KINDS, _>(|kind| windows.slots_of(kind).nth(window));
         self.codes.chunks_exact(CHUNK_LEN * windows.slots()).enumerate().flat_map(move |(chunk, codes)| {
@@ -151,68 +229,6 @@ impl Terms {
                 Some((KINDS * chunk * CHUNK_LEN + kind, &codes[start..start + len]))
             })
         })
-    }
-
-    /// The sum of the points of each bucket of a window.
-    fn fill_buckets(&self, arithmetic: impl Arithmetic, window: usize, sums: &mut [Row]) {
-        let (mut ends, entries) = self.sorted(window);
-        // Every bucket's points, then every bucket's sums of segments, until each has no more than one.
-        let mut points = &self.points;
-        let mut entries = entries;
-        let mut partial;
-        loop {
-            let len_max = (2 * entries.len() / sums.len()).max(SEGMENT_LEN_MIN);
-            let mut segments = Vec::with_capacity(sums.len());
-            let mut is_last = true;
-            let mut start = 0;
-            for end in &mut ends {
-                let (pieces, len) = ((*end - start).div_ceil(len_max), *end - start);
-                segments.extend((0..pieces).map(|i| {
-                    let (from, to) = (len * i / pieces, len * (i + 1) / pieces);
-                    Segment::new(start + from, to - from)
-                }));
-                is_last &= pieces <= 1;
-                start = std::mem::replace(end, segments.len());
-            }
-            partial = sum_segments(arithmetic, points, &entries, &segments);
-            if is_last {
-                break;
-            }
-            entries = (0..partial.len()).map(|index| Entry::new(index, false)).collect();
-            points = &partial;
-        }
-        let mut start = 0;
-        for (sum, end) in sums.iter_mut().zip(ends) {
-            if let Some(row) = partial[start..end].first() {
-                *sum = *row;
-            }
-            start = end;
-        }
-    }
-
-    /// The points of a window by bucket, and where each bucket ends.
-    fn sorted(&self, window: usize) -> (Vec<usize>, Vec<Entry>) {
-        let mut ends = vec![0; self.windows.buckets()];
-        for (_, codes) in self.codes_of(window) {
-            for &code in codes {
-                ends[self.windows.bucket(code).0 as usize] += 1;
-            }
-        }
-        let mut total = 0;
-        for end in &mut ends {
-            total += std::mem::replace(end, total);
-        }
-        // What are starts so far become ends as the entries go in.
-        let mut entries = vec![Entry(0); total];
-        for (first, codes) in self.codes_of(window) {
-            for (item, &code) in codes.iter().enumerate() {
-                let (bucket, is_negative) = self.windows.bucket(code);
-                let end = &mut ends[bucket as usize];
-                entries[*end] = Entry::new(first + KINDS * item, is_negative);
-                *end += 1;
-            }
-        }
-        (ends, entries)
     }
 }
 
@@ -281,20 +297,39 @@ fn sum_segments(
     entries: &[Entry],
     segments: &[Segment],
 ) -> Vec<Row> {
-    // The longest first, so that those of a block are of a length, and those still at work are neighbours.
-    let mut order: Vec<u32> = (0..segments.len()).map(|i| Segment::new(i, 0).start).collect();
-    order.sort_by_key(|&i| std::cmp::Reverse(segments[i as usize].len));
-    let ordered: Vec<_> = order.iter().map(|&i| segments[i as usize]).collect();
+    let order = longest_first(segments);
+    let ordered: Vec<_> = order.iter().map(|&i| segments[i]).collect();
     let mut sums = vec![Row::INFINITY; segments.len()];
     let block_len = segments.len().div_ceil(rayon::current_num_threads());
-    let block_len = block_len.next_multiple_of(8).clamp(BLOCK_LEN_MIN, BLOCK_LEN_MAX);
+    let block_len = block_len.next_multiple_of(BLOCK_LEN_STEP).clamp(BLOCK_LEN_MIN, BLOCK_LEN_MAX);
     ordered
         .par_chunks(block_len)
         .zip(sums.par_chunks_mut(block_len))
         .for_each(|(segments, sums)| arithmetic.sum(points, entries, segments, sums));
     let mut in_place = vec![Row::INFINITY; segments.len()];
     for (i, sum) in order.into_iter().zip(sums) {
-        in_place[i as usize] = sum;
+        in_place[i] = sum;
     }
     in_place
+}
+
+/// The order of segments by length, so that those of a block are of a length, and those still at work are neighbours.
+fn longest_first(segments: &[Segment]) -> Vec<usize> {
+    let len_max = segments.iter().map(|segment| segment.len as usize).max().unwrap_or(0);
+    let place = |segment: &Segment| len_max - segment.len as usize;
+    let mut starts = vec![0; len_max + 1];
+    for segment in segments {
+        starts[place(segment)] += 1;
+    }
+    let mut total = 0;
+    for start in &mut starts {
+        total += std::mem::replace(start, total);
+    }
+    let mut order = vec![0; segments.len()];
+    for (i, segment) in segments.iter().enumerate() {
+        let start = &mut starts[place(segment)];
+        order[*start] = i;
+        *start += 1;
+    }
+    order
 }

@@ -202,6 +202,15 @@ impl Fe {
         Factor::new(carry_signed(self.difference(other, 0, 2)))
     }
 
+    /// ±self − other, with − in the lanes of a mask.
+    #[inline(always)]
+    pub(super) fn signed_minus(&self, negative: LaneMask, other: &Self) -> Factor {
+        let zero = self.0[0].splat_like(0);
+        let signed = Self(each!(5, k => self.0[k].replace_with_difference(negative, zero, self.0[k])));
+        // Both are below 2p, so that this is positive and below 2^259.
+        Factor::new(carry_signed(signed.difference(other, 0, 4)))
+    }
+
     /// self − 2 · other.
     #[inline(always)]
     pub(super) fn minus_twice(&self, other: &Self) -> Factor {

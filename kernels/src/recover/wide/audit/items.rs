@@ -1,70 +1,24 @@
-//! The check of a whole batch ([`audit`](super::super::audit)), eight items or eight segments at a time.
-
-use std::cell::RefCell;
+//! What there is to do for each item: its points and its scalars.
 
 use k256::elliptic_curve::PrimeField as _;
 
-use super::super::Word;
-use super::super::audit::sums::{CHUNK_LEN, Entry, KINDS, Row, Segment};
-use super::super::audit::windows::{COEFFICIENTS, Code, Windows};
-use super::super::audit::{Arithmetic, Claim, Claims, Mismatch, check_item};
-use super::super::cpu::{check_ranges, plus_order};
-use super::batch::invert_all;
-use super::field::{Factor, Fe, LIMB_BITS, LIMB_MASK, Wide};
-use super::items::{lanes_of, load_scalars, signers, words_of};
-use super::point::{Affine, PAIR, abscissa, add_affine, ordinate};
-use super::scalar::{ORDER, R_SQUARED, Scalar};
-use super::table::BETA;
+use super::super::super::Word;
+use super::super::super::audit::sums::{CHUNK_LEN, KINDS, Row};
+use super::super::super::audit::windows::{COEFFICIENTS, Code, Windows};
+use super::super::super::audit::{Claim, Claims, Mismatch, check_item};
+use super::super::super::cpu::{check_ranges, plus_order};
+use super::super::batch::invert_all;
+use super::super::field::{Fe, LIMB_BITS, LIMB_MASK, Wide};
+use super::super::items::{lanes_of, load_scalars, signers, words_of};
+use super::super::point::Affine;
+use super::super::scalar::{ORDER, R_SQUARED, Scalar};
+use super::super::table::BETA;
 use crate::keccak::{self, PayloadsBuf};
-use crate::simd::lanes::{Avx512, LANES, LaneMask, Lanes, each, prefetch};
-
-/// The form for the lanes of AVX-512.
-#[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Lanewise(Avx512);
-
-impl Lanewise {
-    pub(in super::super) const fn new(proof: Avx512) -> Self {
-        Self(proof)
-    }
-}
-
-impl Arithmetic for Lanewise {
-    fn prepare(
-        self,
-        claims: &Claims<'_>,
-        windows: Windows,
-        first: usize,
-        points: &mut [Row],
-        codes: &mut [Code],
-    ) -> Result<k256::Scalar, Mismatch> {
-        thread_local! {
-            static WORKSPACE: RefCell<Preparation> = RefCell::default();
-        }
-        let len = points.len() / KINDS;
-        WORKSPACE.with_borrow_mut(|workspace| {
-            // SAFETY: an `Avx512` proves that the processor has the instructions.
-            unsafe {
-                workspace.place(self.0, claims, first, points)?;
-                workspace.hash(self.0, claims, first..first + len);
-                Ok(workspace.scalars(self.0, claims, windows, first..first + len, codes))
-            }
-        })
-    }
-
-    fn sum(self, points: &[Row], entries: &[Entry], segments: &[Segment], sums: &mut [Row]) {
-        thread_local! {
-            static WORKSPACE: RefCell<Block> = RefCell::default();
-        }
-        WORKSPACE.with_borrow_mut(|block| {
-            // SAFETY: an `Avx512` proves that the processor has the instructions.
-            unsafe { block.sum(self.0, points, entries, segments, sums) }
-        });
-    }
-}
+use crate::simd::lanes::{Avx512, LANES, LaneMask, Lanes, each};
 
 /// Memory for the items of a chunk, kept for the next.
 #[derive(Default)]
-struct Preparation {
+pub(super) struct Preparation {
     /// What is hashed for coefficients.
     messages: PayloadsBuf,
     /// The random bytes of coefficients.
@@ -78,7 +32,7 @@ struct Preparation {
 impl Preparation {
     /// Checks items on their own, and writes their points.
     #[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
-    fn place(
+    pub(super) fn place(
         &mut self,
         proof: Avx512,
         claims: &Claims<'_>,
@@ -101,7 +55,7 @@ impl Preparation {
     }
 
     /// Finds the hashes that were signed, and the random bytes.
-    fn hash(&mut self, proof: Avx512, claims: &Claims<'_>, range: std::ops::Range<usize>) {
+    pub(super) fn hash(&mut self, proof: Avx512, claims: &Claims<'_>, range: std::ops::Range<usize>) {
         claims.hashes(range.clone(), &mut self.hashes, |payloads, digests| {
             keccak::wide::hash(proof, payloads, digests);
         });
@@ -115,7 +69,7 @@ impl Preparation {
 
     /// Writes the codes of items. Returns what they are of G.
     #[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
-    fn scalars(
+    pub(super) fn scalars(
         &mut self,
         proof: Avx512,
         claims: &Claims<'_>,
@@ -265,155 +219,4 @@ fn is_on_curve(point: &Affine) -> LaneMask {
     let seven = Fe::splat(point.x.proof(), [7, 0, 0, 0]);
     let right = Wide::product(&point.x, &Wide::square(&point.x).factor()).reduced();
     Wide::square(&point.y).reduced().equal(&right.canonical().plus_small(&seven))
-}
-
-/// Memory for sums that advance together, kept for the next.
-#[derive(Default)]
-struct Block {
-    /// The sums of eight segments each.
-    sums: Vec<Sum>,
-    /// What is added to them.
-    addends: Vec<Affine>,
-    /// Denominators, then their inverses.
-    denominators: Vec<Factor>,
-    products: Vec<Factor>,
-}
-
-/// Sums of eight segments.
-#[derive(Clone, Copy)]
-struct Sum {
-    point: Affine,
-    /// Where it is infinity.
-    infinite: LaneMask,
-    /// Where the addition at hand is settled without a slope.
-    settled: LaneMask,
-    /// Where both points have one x.
-    exceptional: LaneMask,
-}
-
-impl Block {
-    #[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
-    fn sum(
-        &mut self,
-        proof: Avx512,
-        points: &[Row],
-        entries: &[Entry],
-        segments: &[Segment],
-        sums: &mut [Row],
-    ) {
-        let nothing = Affine::splat(proof, [[0; 4]; 2]);
-        let start = Sum { point: nothing, infinite: LaneMask::MAX, settled: LaneMask::MAX, exceptional: 0 };
-        let groups = segments.len().div_ceil(LANES * PAIR) * PAIR;
-        self.sums.clear();
-        self.sums.resize(groups, start);
-        self.addends.resize(groups, nothing);
-        let steps = segments.first().map_or(0, |segment| segment.len);
-        for step in 0..steps {
-            let active = segments.partition_point(|segment| segment.len > step);
-            self.gather(proof, points, entries, &segments[..active], step);
-            self.add();
-        }
-        for (sum, rows) in self.sums.iter().zip(sums.chunks_mut(LANES)) {
-            let lanes = sum.point.to_rows();
-            for (lane, row) in rows.iter_mut().enumerate() {
-                if sum.infinite >> lane & 1 != 0 {
-                    *row = Row::INFINITY;
-                } else {
-                    lanes[lane].store(&mut row.0);
-                }
-            }
-        }
-    }
-
-    /// Fetches point `step` of each segment, and finds the denominators of its addition.
-    #[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
-    fn gather(&mut self, proof: Avx512, points: &[Row], entries: &[Entry], segments: &[Segment], step: u32) {
-        let one = Factor::one(proof);
-        self.denominators.clear();
-        for (group, segments) in segments.chunks(LANES).enumerate() {
-            let live = if segments.len() < LANES { (1 << segments.len()) - 1 } else { LaneMask::MAX };
-            let mut negative = 0;
-            // Lanes without a segment take another's point.
-            let rows: [&[u64; 8]; LANES] = each!(8, lane => {
-                let segment = segments[if lane < segments.len() { lane } else { 0 }];
-                let entry = entries[(segment.start + step) as usize];
-                negative |= LaneMask::from(entry.is_negative()) << lane;
-                &points[entry.index()].0
-            });
-            for segment in segments {
-                if let Some(entry) = entries.get((segment.start + step + 1) as usize) {
-                    prefetch(&points[entry.index()]);
-                }
-            }
-            let addend = Affine::from_rows(proof, rows);
-            let at_infinity = addend.y.is_nothing();
-            let addend = addend.negated_where(negative);
-            self.addends[group] = addend;
-            let sum = &mut self.sums[group];
-            let mut denominator = addend.x.minus(&sum.point.x);
-            sum.settled = !live | at_infinity | sum.infinite;
-            if sum.settled != 0 {
-                let starts = live & sum.infinite & !at_infinity;
-                sum.point = sum.point.replace(starts, &addend);
-                sum.infinite &= !starts;
-                denominator = denominator.replace(sum.settled, &one);
-            }
-            self.denominators.push(denominator);
-        }
-        if !self.denominators.len().is_multiple_of(PAIR) {
-            self.sums[self.denominators.len()].settled = LaneMask::MAX;
-            self.denominators.push(one);
-        }
-    }
-
-    /// Adds what was gathered.
-    #[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
-    fn add(&mut self) {
-        let Self { sums, addends, denominators, products } = self;
-        let mut has_exceptions = false;
-        invert_all(denominators, products, |group, lanes| {
-            sums[group].exceptional = lanes;
-            has_exceptions = true;
-        });
-        if has_exceptions {
-            return self.add_with_exceptions();
-        }
-        for ((sums, addends), inverses) in
-            sums.chunks_exact_mut(PAIR).zip(addends.chunks_exact(PAIR)).zip(denominators.chunks_exact(PAIR))
-        {
-            let [p, q] = each!(2, k => sums[k].point);
-            let added = add_affine([&p, &q], each!(2, k => &addends[k]), each!(2, k => &inverses[k]));
-            for (sum, added) in sums.iter_mut().zip(&added) {
-                sum.point = if sum.settled == 0 { *added } else { added.replace(sum.settled, &sum.point) };
-            }
-        }
-    }
-
-    /// Adds what was gathered, some of which have the x of what they are added to: twice the same point, or opposite ones.
-    #[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
-    fn add_with_exceptions(&mut self) {
-        let Self { sums, addends, denominators, products } = self;
-        for ((sum, addend), denominator) in sums.iter_mut().zip(&*addends).zip(&mut *denominators) {
-            let point = &sum.point;
-            let opposite = sum.exceptional & !point.y.equal(&addend.y);
-            let double = sum.exceptional & !opposite;
-            sum.settled |= opposite;
-            sum.infinite |= opposite;
-            sum.exceptional = double;
-            let one = Factor::one(point.x.proof());
-            let difference = addend.x.minus(&point.x).replace(sum.settled, &one);
-            *denominator = difference.replace(double, &point.y.plus(&point.y));
-        }
-        invert_all(denominators, products, |_, _| unreachable!("all exceptions are known"));
-        for ((sum, addend), inverse) in sums.iter_mut().zip(&*addends).zip(&*denominators) {
-            let point = &sum.point;
-            let tangent = Wide::square(&point.x).factor_thrice();
-            let rise = addend.y.minus(&point.y).replace(sum.exceptional, &tangent);
-            let slope = rise.times(inverse);
-            let x = abscissa(&slope, &point.x, &addend.x);
-            let added = Affine { x, y: ordinate(&slope, point, &x) };
-            sum.point = added.replace(sum.settled, point);
-            sum.exceptional = 0;
-        }
-    }
 }
