@@ -23,7 +23,7 @@ pub(in crate::recover) const CHUNK_LEN: usize = 256;
 pub(in crate::recover) const KINDS: usize = 3;
 
 /// Segments that share inversions at most, and at least if there are so many.
-const BLOCK_LEN_MAX: usize = 2048;
+const BLOCK_LEN_MAX: usize = 1024;
 const BLOCK_LEN_MIN: usize = 512;
 /// Segments that make full use of the registers of any form.
 pub(in crate::recover) const BLOCK_LEN_STEP: usize = 32;
@@ -143,34 +143,31 @@ impl Terms {
     }
 
     /// The sum of the points of each bucket, window by window.
-    fn bucket_sums(&self, arithmetic: impl Arithmetic) -> Vec<Row> {
+    fn bucket_sums(&self, arithmetic: impl Arithmetic) -> Sums {
         let (mut entries, mut ends) = self.sorted();
         let len_max = (2 * entries.len() / ends.len()).max(SEGMENT_LEN_MIN);
-        let mut sums = Cow::Borrowed(&self.points);
+        let mut points = Cow::Borrowed(&self.points);
         // Every bucket's points, then every bucket's sums of segments, until each has no more than one.
         loop {
             let mut segments = Vec::with_capacity(ends.len());
             let (mut start, mut is_last) = (0, true);
             for end in &mut ends {
-                let (len, pieces) = (*end - start, (*end - start).div_ceil(len_max));
+                // A bucket without points has a segment without any.
+                let (len, pieces) = (*end - start, (*end - start).div_ceil(len_max).max(1));
                 segments.extend((0..pieces).map(|i| {
                     let (from, to) = (len * i / pieces, len * (i + 1) / pieces);
                     Segment::new(start + from, to - from)
                 }));
-                is_last &= pieces <= 1;
+                is_last &= pieces == 1;
                 start = std::mem::replace(end, segments.len());
             }
-            sums = Cow::Owned(sum_segments(arithmetic, &sums, &entries, &segments));
+            let sums = sum_segments(arithmetic, &points, &entries, &segments);
             if is_last {
-                break;
+                return sums;
             }
-            entries = (0..sums.len()).map(|index| Entry::new(index, false)).collect();
+            entries = sums.places.iter().map(|&place| Entry::new(place, false)).collect();
+            points = Cow::Owned(sums.rows);
         }
-        let starts = std::iter::once(&0).chain(&ends);
-        starts
-            .zip(&ends)
-            .map(|(&start, &end)| if start < end { sums[start] } else { Row::INFINITY })
-            .collect()
     }
 
     /// All points, once for each window, by bucket, and where each bucket ends.
@@ -233,7 +230,7 @@ impl Terms {
 }
 
 /// For each window w, and in it for bits 0 to w − 1: the points that count 2^bit times, given the buckets of all.
-fn sums_for_bits(arithmetic: impl Arithmetic, windows: Windows, buckets: &[Row]) -> Vec<Row> {
+fn sums_for_bits(arithmetic: impl Arithmetic, windows: Windows, buckets: &Sums) -> Vec<Row> {
     let index_bits = windows.bits - 1;
     let low_bits = index_bits.div_ceil(2);
     let (lows, highs) = (1 << low_bits, 1 << (index_bits - low_bits));
@@ -262,31 +259,41 @@ fn sums_for_bits(arithmetic: impl Arithmetic, windows: Windows, buckets: &[Row])
             gather.segment(with_bit(highs, bit).map(|high| first_high + high));
         }
     }
-    gather.sums(arithmetic)
+    let bits = gather.sums(arithmetic);
+    bits.places.iter().map(|&place| bits.rows[place]).collect()
 }
 
-/// Segments that are being listed.
+/// Sums of segments.
+struct Sums {
+    /// In the order in which they were taken.
+    rows: Vec<Row>,
+    /// Where the sum of each segment is.
+    places: Vec<usize>,
+}
+
+/// Segments of sums that are being listed.
 struct Gather<'a> {
-    points: &'a [Row],
+    points: &'a Sums,
     entries: Vec<Entry>,
     segments: Vec<Segment>,
 }
 
 impl<'a> Gather<'a> {
-    const fn new(points: &'a [Row]) -> Self {
+    const fn new(points: &'a Sums) -> Self {
         Self { points, entries: Vec::new(), segments: Vec::new() }
     }
 
-    /// The sum of points of some indices.
-    fn segment(&mut self, indices: impl Iterator<Item = usize>) {
+    /// The sum of the sums of some segments.
+    fn segment(&mut self, segments: impl Iterator<Item = usize>) {
         let start = self.entries.len();
-        let finite = indices.filter(|&index| !self.points[index].is_infinity());
-        self.entries.extend(finite.map(|index| Entry::new(index, false)));
+        let Sums { rows, places } = self.points;
+        let finite = segments.map(|segment| places[segment]).filter(|&place| !rows[place].is_infinity());
+        self.entries.extend(finite.map(|place| Entry::new(place, false)));
         self.segments.push(Segment::new(start, self.entries.len() - start));
     }
 
-    fn sums(self, arithmetic: impl Arithmetic) -> Vec<Row> {
-        sum_segments(arithmetic, self.points, &self.entries, &self.segments)
+    fn sums(self, arithmetic: impl Arithmetic) -> Sums {
+        sum_segments(arithmetic, &self.points.rows, &self.entries, &self.segments)
     }
 }
 
@@ -296,40 +303,39 @@ fn sum_segments(
     points: &[Row],
     entries: &[Entry],
     segments: &[Segment],
-) -> Vec<Row> {
-    let order = longest_first(segments);
-    let ordered: Vec<_> = order.iter().map(|&i| segments[i]).collect();
-    let mut sums = vec![Row::INFINITY; segments.len()];
+) -> Sums {
+    let places = longest_first(segments);
+    let mut ordered = vec![Segment::new(0, 0); segments.len()];
+    for (&place, segment) in places.iter().zip(segments) {
+        ordered[place] = *segment;
+    }
+    let mut rows = vec![Row::INFINITY; segments.len()];
     let block_len = segments.len().div_ceil(rayon::current_num_threads());
     let block_len = block_len.next_multiple_of(BLOCK_LEN_STEP).clamp(BLOCK_LEN_MIN, BLOCK_LEN_MAX);
     ordered
         .par_chunks(block_len)
-        .zip(sums.par_chunks_mut(block_len))
+        .zip(rows.par_chunks_mut(block_len))
         .for_each(|(segments, sums)| arithmetic.sum(points, entries, segments, sums));
-    let mut in_place = vec![Row::INFINITY; segments.len()];
-    for (i, sum) in order.into_iter().zip(sums) {
-        in_place[i] = sum;
-    }
-    in_place
+    Sums { rows, places }
 }
 
-/// The order of segments by length, so that those of a block are of a length, and those still at work are neighbours.
+/// The place of each segment if the longest come first: so those of a block are of a length, and those still at work are
+/// neighbours.
 fn longest_first(segments: &[Segment]) -> Vec<usize> {
     let len_max = segments.iter().map(|segment| segment.len as usize).max().unwrap_or(0);
-    let place = |segment: &Segment| len_max - segment.len as usize;
+    let class = |segment: &Segment| len_max - segment.len as usize;
     let mut starts = vec![0; len_max + 1];
     for segment in segments {
-        starts[place(segment)] += 1;
+        starts[class(segment)] += 1;
     }
     let mut total = 0;
     for start in &mut starts {
         total += std::mem::replace(start, total);
     }
-    let mut order = vec![0; segments.len()];
-    for (i, segment) in segments.iter().enumerate() {
-        let start = &mut starts[place(segment)];
-        order[*start] = i;
+    let mut next = |segment| {
+        let start = &mut starts[class(segment)];
         *start += 1;
-    }
-    order
+        *start - 1
+    };
+    segments.iter().map(&mut next).collect()
 }

@@ -9,10 +9,11 @@ use super::super::super::audit::{Claim, Claims, Mismatch, check_item};
 use super::super::super::cpu::{check_ranges, plus_order};
 use super::super::batch::invert_all;
 use super::super::field::{Fe, LIMB_BITS, LIMB_MASK, Wide};
-use super::super::items::{lanes_of, load_scalars, signers, words_of};
+use super::super::items::{lanes_of, load_scalars, words_of};
 use super::super::point::Affine;
 use super::super::scalar::{ORDER, R_SQUARED, Scalar};
 use super::super::table::BETA;
+use crate::keccak::wide::permute;
 use crate::keccak::{self, PayloadsBuf};
 use crate::simd::lanes::{Avx512, LANES, LaneMask, Lanes, each};
 
@@ -180,22 +181,15 @@ fn check_items(proof: Avx512, claims: &[Claim<'_>; LANES], rows: &mut [Row]) -> 
     let words = each!(8, i => Lanes::load(proof, &words[i]));
     let [a, b, c, d, e, f, g, h] = words;
     let point = Affine { x: Fe::from_words([a, b, c, d]), y: Fe::from_words([e, f, g, h]) };
-    let canonical = point.y.canonical().to_words();
-    let is_canonical = (0..4).fold(LaneMask::MAX, |mask, i| mask & canonical[i].equal(words[4 + i]));
-    right &= is_on_curve(&point) & is_canonical & !(e.any_bit(e.splat_like(1)) ^ odd);
+    right &= is_on_curve(&point) & is_canonical(&point.y, [e, f, g, h]);
+    right &= !(e.any_bit(e.splat_like(1)) ^ odd);
 
     let keys = Lanes::transpose(each!(8, lane => Lanes::load_bytes(proof, &claims[lane].signer.public_key)));
-    let keys = each!(8, i => keys[i].swap_bytes());
-    let [d, c, b, a, h, g, f, e] = keys;
+    let [d, c, b, a, h, g, f, e] = each!(8, i => keys[i].swap_bytes());
     let key = Affine { x: Fe::from_words([a, b, c, d]), y: Fe::from_words([e, f, g, h]) };
     right &= is_on_curve(&key);
-    // What the coordinates are below p, and what hash they have.
-    let (public_keys, addresses) = signers(&key.x, &key.y);
-    for (lane, claim) in claims.iter().enumerate() {
-        let signer = claim.signer;
-        let same = public_keys[lane] == signer.public_key && addresses[lane] == signer.address;
-        right &= !(LaneMask::from(!same) << lane);
-    }
+    right &= is_canonical(&key.x, [a, b, c, d]) & is_canonical(&key.y, [e, f, g, h]);
+    right &= have_addresses(&keys, claims);
 
     let endomorphism = Wide::product(&point.x, &Fe::splat(proof, BETA)).reduced();
     // Only what is right is negated: a y up to p.
@@ -211,6 +205,37 @@ fn check_items(proof: Avx512, claims: &[Claim<'_>; LANES], rows: &mut [Row]) -> 
         }
     }
     right
+}
+
+/// The lanes where an element has the words of the number below p.
+#[inline(always)]
+fn is_canonical(element: &Fe, words: [Lanes; 4]) -> LaneMask {
+    let canonical = element.canonical().to_words();
+    (0..4).fold(LaneMask::MAX, |mask, i| mask & canonical[i].equal(words[i]))
+}
+
+/// The lanes where the address of a claim is that of its key: the key's words, as they are in memory.
+#[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
+fn have_addresses(keys: &[Lanes; 8], claims: &[Claim<'_>; LANES]) -> LaneMask {
+    // A key is one block: 64 bytes, then the padding.
+    let mut state = [keys[0].splat_like(0); 25];
+    state[..8].copy_from_slice(keys);
+    state[8] = keys[0].splat_like(1);
+    state[16] = keys[0].splat_like(1 << 63);
+    permute(&mut state);
+    let mut addresses = [[0; LANES]; 3];
+    for (lane, claim) in claims.iter().enumerate() {
+        let (first, rest) = claim.signer.address.split_first_chunk().expect("20 bytes");
+        let (words, _) = rest.as_chunks();
+        addresses[0][lane] = u64::from(u32::from_le_bytes(*first)) << 32;
+        addresses[1][lane] = u64::from_le_bytes(words[0]);
+        addresses[2][lane] = u64::from_le_bytes(words[1]);
+    }
+    let proof = keys[0].proof();
+    let [a, b, c] = each!(3, i => Lanes::load(proof, &addresses[i]));
+    // An address is the last 20 bytes of a digest of 32.
+    let high = keys[0].splat_like(u64::MAX << 32);
+    (state[1] & high).equal(a) & state[2].equal(b) & state[3].equal(c)
 }
 
 /// The lanes where y² = x³ + 7.

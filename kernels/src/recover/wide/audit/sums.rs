@@ -141,13 +141,14 @@ impl Block {
             let sums: &mut [Affine; CHAINS] = self.sums[first..].first_chunk_mut().expect("four groups");
             let own = each!(4, k => inverses[k].times(&before[k]));
             inverses = each!(4, k => inverses[k].times(&additions[k].run));
-            let slope = each!(4, k => own[k].times(&additions[k].rise));
-            let x = each!(4, k => abscissa(&slope[k], &sums[k].x, &additions[k].x));
-            let y = each!(4, k => ordinate(&slope[k], &sums[k], &x[k]));
             for k in 0..CHAINS {
+                let (addition, sum) = (&additions[k], &mut sums[k]);
+                let slope = own[k].times(&addition.rise);
+                let x = abscissa(&slope, &sum.x, &addition.x);
+                let y = ordinate(&slope, sum, &x);
+                let added = Affine { x, y };
                 let settled = self.settled[first + k];
-                let added = Affine { x: x[k], y: y[k] };
-                sums[k] = if settled == 0 { added } else { added.replace(settled, &sums[k]) };
+                *sum = if settled == 0 { added } else { added.replace(settled, sum) };
             }
         }
     }
