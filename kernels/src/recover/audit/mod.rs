@@ -29,7 +29,7 @@
 //!
 //! Scalars of R are halved along the endomorphism. Then each item has R and λR with scalars of 129 bits, and −Q with
 //! one of 64. With w bits a window that is 2 · ⌈129 / w⌉ + ⌈64 / w⌉ additions to buckets, in affine coordinates with
-//! shared inversions: five multiplications and a square each. With two additions a bucket, an item of 65,536 has 26 of
+//! shared inversions: five multiplications and a square each. With two additions a bucket, an item of 16,384 has 31 of
 //! them, one of 4,096 has 36.
 //!
 //! Cycles an item on one core of a Zen 5, of which recovering takes 9,800 in the lanes of AVX-512 and 117,000 one by one:
@@ -39,10 +39,10 @@
 //! | 1,024 | 4,550 | 47% | 24,700 | 21% |
 //! | 4,096 | 3,100 | 31% | 19,100 | 16% |
 //! | 16,384 | 2,870 | 29% | | |
-//! | 65,536 | 2,850 | 29% | | |
+//! | 65,536 in one part | 2,850 | 29% | 24,400 | 21% |
 //!
 //! So against libsecp256k1 a check of all items is cheap enough to be the rule, at less than a fifth of recovering, and in
-//! the lanes it is not: there recovering is too quick. Of the 2,850 cycles an addition takes about 35 for the sum, where its
+//! the lanes it is not: there recovering is too quick. Of the 2,850 cycles in one part an addition takes about 35 for the sum, where its
 //! multiply-adds alone need 20, and about 30 to fetch the point and turn it into lanes; sorting takes 270, hashes 200, scalars
 //! 180 and points 200. What is left to gain is in the first two.
 
@@ -73,8 +73,9 @@ use portable::Portable;
 use sums::{CHUNK_LEN, Entry, Row, Segment, Terms};
 use windows::{Code, Windows};
 
-/// Items whose combination is taken at once; more are checked in parts. Their points take 13 MB.
-const PART_LEN_MAX: usize = 1 << 16;
+/// Items whose combination is taken at once; more are checked in parts. Their points take 3 MB: with 65,536 in a part
+/// additions are fewer, but cost more for all the memory, so that nothing is gained in lanes, and time lost without.
+const PART_LEN_MAX: usize = 1 << 14;
 
 /// A number below 2^256 in words, least significant first.
 type Words = [u64; 4];

@@ -197,6 +197,22 @@ fn wrong_keys_on_the_curve_fail() {
 }
 
 #[test]
+fn every_part_of_a_long_batch_is_checked() {
+    let honest = honest();
+    let long = Answered {
+        hashes: honest.hashes.iter().copied().cycle().take(PART_LEN_MAX + 300).collect(),
+        signatures: honest.signatures.iter().copied().cycle().take(PART_LEN_MAX + 300).collect(),
+        verdicts: honest.verdicts.iter().copied().cycle().take(PART_LEN_MAX + 300).collect(),
+        lifted_y: honest.lifted_y.iter().copied().cycle().take(PART_LEN_MAX + 300).collect(),
+    };
+    assert_eq!(long.check(), Ok(()));
+    for index in [0, PART_LEN_MAX - 1, PART_LEN_MAX, PART_LEN_MAX + 299] {
+        let wrong = long.but(|a| *a.signer(index) = signer_of(&-a.key(index)));
+        assert_eq!(wrong.check(), Err(Mismatch::Combination), "item {index}");
+    }
+}
+
+#[test]
 fn whoever_knows_the_coefficients_can_cheat_and_nobody_else() {
     let honest = honest();
     let windows = Windows::for_items(honest.hashes.len());
