@@ -171,7 +171,7 @@ pub(super) fn running_products<T: Invertible>(numbers: &[T], products: &mut Vec<
 
 /// The inverse of each lane, none of which is 0.
 #[inline(always)]
-fn lanes_inverted<T: Invertible>(number: &T) -> T {
+pub(super) fn lanes_inverted<T: Invertible>(number: &T) -> T {
     let by_four = number.rotate_lanes::<4>();
     let twos = number.times(&by_four);
     let by_two = twos.rotate_lanes::<2>();

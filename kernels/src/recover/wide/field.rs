@@ -189,6 +189,15 @@ impl<L: Multiplier> Fe<L> {
         Factor::new(carry_signed(self.difference(other, 0, 2)))
     }
 
+    /// ±self − other, with − in the lanes of a mask.
+    #[inline(always)]
+    pub(super) fn signed_minus(&self, negative: LaneMask, other: &Self) -> Factor<L> {
+        let zero = self.0[0].splat_like(0);
+        let signed = Self(each!(5, k => self.0[k].replace_with_difference(negative, zero, self.0[k])));
+        // Both are below 2p, so that this is positive and below 2^259.
+        Factor::new(carry_signed(signed.difference(other, 0, 4)))
+    }
+
     /// self − 2 · other.
     #[inline(always)]
     pub(super) fn minus_twice(&self, other: &Self) -> Factor<L> {
@@ -247,6 +256,13 @@ impl<L: Multiplier> Fe<L> {
     #[inline(always)]
     pub(super) fn is_zero(&self) -> LaneMask {
         let [a, b, c, d, e] = self.canonical().0;
+        (a | b | c | d | e).equal(a.splat_like(0))
+    }
+
+    /// The lanes where all limbs are 0.
+    #[inline(always)]
+    pub(super) fn is_nothing(&self) -> LaneMask {
+        let [a, b, c, d, e] = self.0;
         (a | b | c | d | e).equal(a.splat_like(0))
     }
 

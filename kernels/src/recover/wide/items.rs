@@ -51,7 +51,7 @@ pub(super) fn lanes_of(mask: LaneMask) -> impl Iterator<Item = usize> {
 
 /// Words of a big-endian number, least significant first.
 #[inline(always)]
-fn words_of(number: &Word) -> [u64; 4] {
+pub(super) fn words_of(number: &Word) -> [u64; 4] {
     let (words, _) = number.as_chunks::<8>();
     [3, 2, 1, 0].map(|i| u64::from_be_bytes(words[i]))
 }

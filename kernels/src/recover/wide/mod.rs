@@ -44,6 +44,7 @@
 
 #[cfg(test)]
 mod arithmetic_tests;
+mod audit;
 mod batch;
 mod blinding;
 mod comb;
@@ -74,6 +75,7 @@ use rayon::prelude::*;
 use super::{Batch, Messages, Rejection, Verdict, Word};
 use crate::keccak;
 use crate::simd::{Backend, avx2, avx512};
+pub(super) use audit::check as check_claims;
 use engine::{Engine, Workspace};
 use multiplier::Multiplier;
 

@@ -107,13 +107,13 @@ pub(super) fn double_affine<L: Multiplier>(
 
 /// x of the sum of two points, the line through which has this slope.
 #[inline(always)]
-fn abscissa<L: Multiplier>(slope: &Factor<L>, x: &Fe<L>, other: &Fe<L>) -> Fe<L> {
+pub(super) fn abscissa<L: Multiplier>(slope: &Factor<L>, x: &Fe<L>, other: &Fe<L>) -> Fe<L> {
     Wide::square(slope).minus([(x, 0), (other, 0)]).reduced()
 }
 
 /// y of a sum, given its x, the slope of the line and a point on it.
 #[inline(always)]
-fn ordinate<L: Multiplier>(slope: &Factor<L>, p: &Affine<L>, x: &Fe<L>) -> Fe<L> {
+pub(super) fn ordinate<L: Multiplier>(slope: &Factor<L>, p: &Affine<L>, x: &Fe<L>) -> Fe<L> {
     Wide::product(slope, &p.x.minus(x)).minus([(&p.y, 0)]).reduced()
 }
 

@@ -301,6 +301,20 @@ impl<L: Lanes> Odd<L, 3> {
         debug_assert!(limbs[2].all_below(1 << 25), "magnitude below 2^129");
         Self { limbs, is_negative }
     }
+
+    /// (self + 2^bits − 1) / 2, for `bits` from 129 to 155.
+    #[inline(always)]
+    pub(super) fn offset(&self, bits: usize) -> [L; 3] {
+        let zero = self.limbs[0].splat_like(0);
+        let top = (1 << (bits - 2 * LIMB_BITS as usize)) - 1;
+        let limbs = each!(3, i => {
+            let limb = self.limbs[i].replace_with_difference(self.is_negative, zero, self.limbs[i]);
+            limb + zero.splat_like(if i < 2 { LIMB_MASK } else { top })
+        });
+        let [a, b, c] = signed_limbs(limbs);
+        let one = zero.splat_like(1);
+        [a.shr::<1>() | (b & one).shl::<51>(), b.shr::<1>() | (c & one).shl::<51>(), c.shr::<1>()]
+    }
 }
 
 impl<L: Lanes, const N: usize> Odd<L, N> {

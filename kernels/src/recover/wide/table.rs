@@ -19,7 +19,7 @@ pub(super) const DIGIT_DOUBLINGS: usize = WINDOW;
 pub(super) const DOUBLINGS: usize = DIGIT_DOUBLINGS * (DIGITS - 1);
 
 /// β, a cube root of 1: (βx, y) is λ · (x, y).
-const BETA: Words =
+pub(super) const BETA: Words =
     [0xc139_6c28_7195_01ee, 0x9cf0_4975_12f5_8995, 0x6e64_479e_ac34_34e9, 0x7ae9_6a2b_657c_0710];
 
 /// The two halves of the u2 of eight signatures.
