@@ -138,7 +138,7 @@ fn crossover<K: DeviceKernel>(kernel: &K, device: &Device) -> Result<usize, Devi
     let device_few = fastest(|| kernel.trial_on_device(device, &few_trial))?;
     let device_many = fastest(|| kernel.trial_on_device(device, &many_trial))?;
     let cpu_few = fastest(|| {
-        K::trial_on_cpu(&few_trial);
+        K::trial_on_cpu(crate::simd::Backend::selected(), &few_trial);
         Ok(())
     })?;
     Ok(break_even([few, many], [device_few, device_many], cpu_few))

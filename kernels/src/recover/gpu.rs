@@ -7,11 +7,12 @@ use crate::gpu::{
     SENTINEL, Shader, Site,
 };
 use crate::keccak::{self, KeccakKernel, keccak256_one};
+use crate::simd::Backend;
 
 use super::curve::{self, Blinding, COMB_DIGITS, COMB_DIGITS_PER_WORD, COMB_ENTRIES, COMB_WINDOW_BITS};
 use super::{
     Batch, HALF_DIGITS, HALF_DIGITS_PER_WORD, HALF_WINDOW_BITS, Messages, Rejection, Signature, Signer,
-    Verdict, Word, cpu, limbs, recover,
+    Verdict, Word, cpu, limbs, recover, recover_on,
 };
 
 /// Entries of an item's table: the odd multiples up to 2^[`HALF_WINDOW_BITS`].
@@ -198,8 +199,8 @@ impl DeviceKernel for RecoverKernel {
         self.recover(device, None, &trial.batch()).map(drop)
     }
 
-    fn trial_on_cpu(trial: &Trial) {
-        std::hint::black_box(recover(&trial.batch()));
+    fn trial_on_cpu(backend: Backend, trial: &Trial) {
+        std::hint::black_box(recover_on(backend, &trial.batch()));
     }
 }
 
@@ -232,6 +233,20 @@ impl RecoverKernel {
         hints: Hints,
     ) -> Result<Answer, DeviceError> {
         let mut answer = Answer { verdicts: Vec::with_capacity(batch.len()), ..Answer::default() };
+        self.recover_into(device, keccak, batch, hints, &mut answer)?;
+        Ok(answer)
+    }
+
+    /// [`Self::recover_with`] that adds to an answer as dispatches come back: with an error, those of the first items
+    /// may have come.
+    pub(crate) fn recover_into(
+        &self,
+        device: &Device,
+        keccak: Option<&KeccakKernel>,
+        batch: &Batch<'_>,
+        hints: Hints,
+        answer: &mut Answer,
+    ) -> Result<(), DeviceError> {
         let mut before: Option<Part<'_>> = None;
         let mut start = 0;
         while start < batch.len() {
@@ -242,14 +257,14 @@ impl RecoverKernel {
             }
             let next = self.submit(device, keccak, batch.slice(start..end), hints)?;
             if let Some(part) = before.replace(next) {
-                part.finish(&mut answer)?;
+                part.finish(answer)?;
             }
             start = end;
         }
         if let Some(part) = before {
-            part.finish(&mut answer)?;
+            part.finish(answer)?;
         }
-        Ok(answer)
+        Ok(())
     }
 
     /// As [`DeviceKernel::new`], with a blinding of the caller's.
