@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::gpu::{Fault, FaultPlan};
+use crate::gpu::{DeviceChoice, Fault, FaultPlan};
 use crate::keccak::PayloadsBuf;
 
 fn payloads(len: usize) -> PayloadsBuf {
@@ -20,7 +20,7 @@ fn accelerator(fault: Option<FaultPlan>) -> Option<Accelerator> {
     let device = DeviceOptions { deadline: Duration::from_secs(2), fault, ..DeviceOptions::default() };
     // Says that the test is skipped, or fails, if there is no adapter.
     crate::gpu::tests::device(DeviceOptions::default())?;
-    let options = Options { device, sample_seed: Some(1) };
+    let options = Options { device, sample_seed: Some(1), ..Options::default() };
     Some(Accelerator::open(&DeviceChoice::Gpu, &options).unwrap())
 }
 

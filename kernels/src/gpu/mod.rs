@@ -48,7 +48,7 @@ pub trait DeviceKernel: Sized + Send + Sync {
     const NAME: &'static str;
 
     /// A made-up batch, by which the accelerator measures from how many items on the device pays.
-    type Trial;
+    type Trial: Sync;
 
     /// All its shaders, in the order in which [`Self::new`] gets the pipelines.
     fn shaders(form: IntegerForm) -> Vec<Shader>;
@@ -73,6 +73,12 @@ pub trait DeviceKernel: Sized + Send + Sync {
     /// # Errors
     /// Any [`DeviceError`].
     fn trial_on_device(&self, device: &Device, trial: &Self::Trial) -> Result<(), DeviceError>;
+
+    /// CPU forms that it has: by default all that this machine can run.
+    #[must_use]
+    fn cpu_backends() -> Vec<Backend> {
+        Backend::available().collect()
+    }
 
     /// Does a trial on the CPU as the fallback would, in a given way; a kernel with one CPU form takes no notice of it.
     fn trial_on_cpu(backend: Backend, trial: &Self::Trial);

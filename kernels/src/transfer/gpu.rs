@@ -171,6 +171,11 @@ impl DeviceKernel for TransferKernel {
         self.run(device, &mut accounts.clone(), transfers, TRIAL_TERMS).map(drop)
     }
 
+    /// The serial table, which has no vector form.
+    fn cpu_backends() -> Vec<Backend> {
+        vec![Backend::Portable]
+    }
+
     fn trial_on_cpu(_: Backend, (accounts, transfers): &Self::Trial) {
         std::hint::black_box(serial::run(&mut accounts.clone(), transfers, TRIAL_TERMS));
     }
