@@ -14,6 +14,7 @@
 //!   it could not finish (an exceptional addition) is redone by [`recover_one`].
 //! - All inputs are public, so nothing here is constant-time, and no signing key ever comes near it.
 
+pub mod audit;
 mod cpu;
 mod curve;
 mod gpu;
