@@ -32,7 +32,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::gpu::{AdapterInfo, Device, DeviceKernel, DeviceOptions};
-use crate::keccak::{self, Digest, KeccakKernel, Payloads};
+use crate::keccak::{Digest, KeccakKernel, Payloads};
 use crate::recover::{self, RecoverKernel, Verdict};
 use crate::transfer::{Account, Settled, Terms, Transfer, gpu::TransferKernel, recheck, serial};
 

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::sampler::Sampler;
 use super::work::{DeviceAnswer, Work};
+use crate::recover::Hints;
 
 /// How much of what a device answers is checked. What fails costs the device its place.
 ///
@@ -24,9 +25,17 @@ pub enum Audit {
         /// But no more than this of a batch.
         at_most: usize,
     },
+    /// Recovered keys are checked all at once, by a random linear combination ([`recover::audit`](crate::recover::audit)):
+    /// no wrong sender gets out but with a probability of 2^-64 a batch. Kernels that know no such check are sampled.
+    Combination,
 }
 
 impl Audit {
+    /// What it comes to where there is no check of a whole batch.
+    const fn of_items(self) -> Self {
+        if let Self::Combination = self { Self::SAMPLE } else { self }
+    }
+
     /// One item in 256, and at most 16 of a batch.
     pub const SAMPLE: Self = Self::Sample { one_in: NonZeroU32::new(256).expect("not 0"), at_most: 16 };
 }
@@ -65,11 +74,23 @@ impl Auditor {
         Self { policy, sampler: Sampler::new(seed), batches: zero(), items: zero(), mismatches: zero() }
     }
 
+    /// What a device must say for its answers to be checked.
+    pub(super) fn hints(&self) -> Hints {
+        if self.policy == Audit::Combination { Hints::LiftedY } else { Hints::None }
+    }
+
     /// Checks what a device answered for the first items of a batch.
     ///
     /// # Errors
     /// The first item that was found to be wrong.
     pub(super) fn check<W: Work>(&self, work: &W, answer: &DeviceAnswer<W::Item>) -> Result<(), usize> {
+        let len = answer.items.len();
+        if self.policy == Audit::Combination
+            && let Some(checked) = work.check_all(answer)
+        {
+            self.count(len);
+            return checked.map_err(|known| known.unwrap_or_else(|| first_wrong(work, answer)));
+        }
         let sample = self.sample(answer.items.len());
         let wrong = sample.into_par_iter().filter(|&item| work.one(item) != answer.items[item]).min();
         wrong.map_or(Ok(()), Err)
@@ -77,7 +98,7 @@ impl Auditor {
 
     /// Items to be checked of a batch of so many, counted as checked.
     pub(super) fn sample(&self, len: usize) -> Vec<usize> {
-        let Audit::Sample { one_in, at_most } = self.policy else { return Vec::new() };
+        let Audit::Sample { one_in, at_most } = self.policy.of_items() else { return Vec::new() };
         let count = (len / one_in.get() as usize).min(at_most).max(1);
         let sample = self.sampler.draw(count, len);
         self.count(sample.len());
@@ -108,6 +129,12 @@ impl Auditor {
             mismatches: read(&self.mismatches),
         }
     }
+}
+
+/// The first item of an answer that is known to be wrong somewhere.
+fn first_wrong<W: Work>(work: &W, answer: &DeviceAnswer<W::Item>) -> usize {
+    let right = work.on_cpu(0..answer.items.len());
+    right.iter().zip(&answer.items).position(|(right, found)| right != found).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::curve::Curve;
+use super::placement::Placement;
 use super::private_file;
 use crate::gpu::Device;
 use crate::registry;
@@ -239,6 +240,14 @@ impl KernelTimes {
     #[must_use]
     pub fn cpu_serving(&self, backend: Backend) -> Option<&Curve> {
         self.cpu.get(backend.name()).or_else(|| self.cpu.get(Backend::Portable.name()))
+    }
+
+    /// From how many items on the device gets a batch or a part of it, where the CPU serves in the form of `backend`.
+    #[must_use]
+    pub fn crossover(&self, backend: Backend) -> Option<usize> {
+        let (device, cpu) = self.device.clone().zip(self.cpu_serving(backend).cloned())?;
+        let placement = Placement::Measured { device, cpu, divided: self.divided.clone() };
+        placement.crossover(Placement::divide)
     }
 }
 

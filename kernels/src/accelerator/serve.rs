@@ -83,11 +83,12 @@ impl Accelerator {
         given: usize,
     ) -> DeviceAnswer<W::Item> {
         let mut answer = DeviceAnswer::nothing();
-        let result = work.on_device(kernel, device, given, &mut answer).map_err(|error| Fault {
-            // Parts come back in order, and the item is counted within its own.
-            item: wrong_item(&error).map(|item| (answer.items.len() + item).min(given - 1)),
-            error,
-        });
+        let result =
+            work.on_device(kernel, device, given, self.auditor.hints(), &mut answer).map_err(|error| Fault {
+                // Parts come back in order, and the item is counted within its own.
+                item: wrong_item(&error).map(|item| (answer.items.len() + item).min(given - 1)),
+                error,
+            });
         let checked = match &result {
             Err(Fault { item: Some(_), .. }) => Ok(()),
             _ => self.auditor.check(work, &answer),

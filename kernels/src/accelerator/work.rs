@@ -8,7 +8,9 @@ use super::lane::Load;
 use super::reports::hex;
 use crate::gpu::{Device, DeviceError, DeviceKernel};
 use crate::keccak::{self, Digest, KeccakKernel, PAYLOAD_LEN_MAX, Payloads};
-use crate::recover::{self, Batch, Hints, RecoverKernel, Verdict};
+use crate::recover::audit::{self, Mismatch, Seed};
+use crate::recover::{self, Batch, Hints, RecoverKernel, Verdict, Word};
+use crate::simd::Backend;
 
 /// A batch whose items have nothing to do with each other.
 pub(super) trait Work: Sync {
@@ -22,12 +24,14 @@ pub(super) trait Work: Sync {
     /// Where the items of a range are done if the device gets them.
     fn load(&self, range: Range<usize>) -> Load;
 
-    /// Has the device do the first `len` items. With an error, the answers that came before it are there.
+    /// Has the device do the first `len` items, and say what [`Self::check_all`] needs if that is wanted. With an error,
+    /// the answers that came before it are there.
     fn on_device(
         &self,
         kernel: &Self::Kernel,
         device: &Device,
         len: usize,
+        hints: Hints,
         answer: &mut DeviceAnswer<Self::Item>,
     ) -> Result<(), DeviceError>;
 
@@ -36,6 +40,12 @@ pub(super) trait Work: Sync {
 
     /// Does one item on the CPU, with code that shares nothing with the device's.
     fn one(&self, item: usize) -> Self::Item;
+
+    /// Checks all answers for less than doing them again, with the item at fault if it is known; `None` if there is no
+    /// way to do that.
+    fn check_all(&self, _: &DeviceAnswer<Self::Item>) -> Option<Result<(), Option<usize>>> {
+        None
+    }
 
     /// An item's input, for a report.
     fn input(&self, item: usize) -> Value;
@@ -48,13 +58,15 @@ pub(super) trait Work: Sync {
 #[derive(Debug)]
 pub(super) struct DeviceAnswer<I> {
     pub(super) items: Vec<I>,
+    /// For each of them the y-coordinate of R, if that was asked for.
+    pub(super) lifted_y: Vec<Word>,
     /// How many of them it gave up, so that the CPU did them.
     pub(super) redone: usize,
 }
 
 impl<I> DeviceAnswer<I> {
     pub(super) const fn nothing() -> Self {
-        Self { items: Vec::new(), redone: 0 }
+        Self { items: Vec::new(), lifted_y: Vec::new(), redone: 0 }
     }
 }
 
@@ -79,6 +91,7 @@ impl Work for Hashing<'_> {
         kernel: &KeccakKernel,
         device: &Device,
         len: usize,
+        _: Hints,
         answer: &mut DeviceAnswer<Digest>,
     ) -> Result<(), DeviceError> {
         kernel.hash_into(device, &self.0.slice(0..len), &mut answer.items)
@@ -132,13 +145,25 @@ impl Work for Recovery<'_> {
         kernel: &RecoverKernel,
         device: &Device,
         len: usize,
+        hints: Hints,
         answer: &mut DeviceAnswer<Verdict>,
     ) -> Result<(), DeviceError> {
         let mut recovered = recover::Answer::default();
         let batch = self.batch.slice(0..len);
-        let result = kernel.recover_into(device, self.hasher, &batch, Hints::None, &mut recovered);
-        *answer = DeviceAnswer { items: recovered.verdicts, redone: recovered.redone };
+        let result = kernel.recover_into(device, self.hasher, &batch, hints, &mut recovered);
+        let recover::Answer { verdicts, redone, lifted_y } = recovered;
+        *answer = DeviceAnswer { items: verdicts, lifted_y, redone };
         result
+    }
+
+    fn check_all(&self, answer: &DeviceAnswer<Verdict>) -> Option<Result<(), Option<usize>>> {
+        let batch = self.batch.slice(0..answer.items.len());
+        let checked =
+            audit::check(Backend::selected(), &batch, &answer.items, &answer.lifted_y, Seed::random());
+        Some(checked.map_err(|mismatch| match mismatch {
+            Mismatch::Item { index, .. } => Some(index),
+            Mismatch::Combination => None,
+        }))
     }
 
     fn on_cpu(&self, range: Range<usize>) -> Vec<Verdict> {

@@ -235,7 +235,7 @@ fn a_buffer_beyond_the_adapters_limit_is_out_of_memory_not_a_crash() {
 
 #[test]
 fn items_can_be_given_their_neighbours_answers() {
-    // Two limb-major words an item, read back after a first read of one.
+    // Two limb-major words an item, read back beside a word.
     let answers = |fault: &str| {
         let fault = Some(fault.parse().unwrap());
         let device = device(DeviceOptions { fault, ..DeviceOptions::default() })?;

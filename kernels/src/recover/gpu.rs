@@ -446,7 +446,7 @@ fn made_up(len: usize, must_be_liftable: bool) -> Trial {
 }
 
 impl Trial {
-    pub(super) fn batch(&self) -> Batch<'_> {
+    pub(crate) fn batch(&self) -> Batch<'_> {
         Batch { messages: Messages::Hashes(&self.hashes), signatures: &self.signatures }
     }
 }
