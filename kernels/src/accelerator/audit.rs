@@ -76,7 +76,12 @@ impl Auditor {
 
     /// What a device must say for its answers to be checked.
     pub(super) fn hints(&self) -> Hints {
-        if self.policy == Audit::Combination { Hints::LiftedY } else { Hints::None }
+        if self.checks_all() { Hints::LiftedY } else { Hints::None }
+    }
+
+    /// Whether all recovered keys are checked.
+    pub(super) fn checks_all(&self) -> bool {
+        self.policy == Audit::Combination
     }
 
     /// Checks what a device answered for the first items of a batch.
@@ -85,7 +90,7 @@ impl Auditor {
     /// The first item that was found to be wrong.
     pub(super) fn check<W: Work>(&self, work: &W, answer: &DeviceAnswer<W::Item>) -> Result<(), usize> {
         let len = answer.items.len();
-        if self.policy == Audit::Combination
+        if self.checks_all()
             && let Some(checked) = work.check_all(answer)
         {
             self.count(len);

@@ -69,6 +69,9 @@ pub struct Identity {
     pub adapter: Option<Adapter>,
     /// Version of this crate and a hash of all its shaders.
     pub kernels: String,
+    /// Whether the device's times have the check of all recovered keys in them
+    /// ([`Audit::Combination`](super::Audit::Combination)).
+    pub is_checked: bool,
 }
 
 /// Times of one kernel.
@@ -100,7 +103,7 @@ pub struct Calibration {
 impl Identity {
     /// This machine with a device, or alone.
     #[must_use]
-    pub fn of(device: Option<&Device>) -> Self {
+    pub fn of(device: Option<&Device>, is_checked: bool) -> Self {
         let adapter = device.map(|device| {
             let info = device.info();
             Adapter {
@@ -113,7 +116,7 @@ impl Identity {
                 integer_form: device.integer_form().to_string(),
             }
         });
-        Self { machine: Machine::this(), adapter, kernels: registry::version() }
+        Self { machine: Machine::this(), adapter, kernels: registry::version(), is_checked }
     }
 
     /// Name of the file: what a machine may have several of.
@@ -123,7 +126,8 @@ impl Identity {
         let name = adapter.map_or("cpu", |adapter| &adapter.name);
         let slug: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
         let slug: String = slug.to_ascii_lowercase().chars().take(80).collect();
-        format!("calibration-{slug}-{form}-{}t.json", self.machine.threads)
+        let checked = if self.is_checked { "-checked" } else { "" };
+        format!("calibration-{slug}-{form}-{}t{checked}.json", self.machine.threads)
     }
 
     /// What of it is not as in another: for people.
@@ -140,7 +144,10 @@ impl Identity {
         if self.machine != other.machine {
             return Some("processor");
         }
-        (self.kernels != other.kernels).then_some("version of the kernels")
+        if self.kernels != other.kernels {
+            return Some("version of the kernels");
+        }
+        (self != other).then_some("audit")
     }
 }
 
@@ -269,7 +276,7 @@ mod tests {
             device_id: 2,
             integer_form: "u64".to_owned(),
         };
-        let identity = Identity { adapter: Some(adapter), ..Identity::of(None) };
+        let identity = Identity { adapter: Some(adapter), ..Identity::of(None, false) };
         let cpu = BTreeMap::from([("portable".to_owned(), curve(&[(1, 0.5), (10, 0.75)]))]);
         let times = KernelTimes { device: Some(curve(&[(1, 1e-4), (10, 1e-3)])), cpu, divided: None };
         Calibration::new(identity, BTreeMap::from([("keccak".to_owned(), times)]))
@@ -320,12 +327,15 @@ mod tests {
         let folder = Folder::new("calibration-foreign");
         let calibration = calibration();
         calibration.save(&folder.0).unwrap();
-        let changes: [(fn(&mut Identity), &str); 5] = [
+        type Change = fn(&mut Identity);
+        let changes: [(Change, &str); 6] = [
             (|identity| identity.adapter.as_mut().unwrap().driver_version.push('0'), "driver"),
             (|identity| identity.adapter.as_mut().unwrap().device_id += 1, "adapter"),
             (|identity| identity.machine.cpu.push('X'), "processor"),
             (|identity| identity.machine.simd.push('X'), "processor"),
             (|identity| identity.kernels.push('0'), "version of the kernels"),
+            // Has a file of its own.
+            (|identity| identity.is_checked = true, "audit"),
         ];
         for (change, what) in changes {
             let mut identity = calibration.identity.clone();

@@ -49,21 +49,56 @@ impl Effort {
 
 /// One measured batch, for those who watch.
 #[derive(Clone, Copy, Debug)]
-pub struct Measured<'a> {
+pub struct Measured {
     /// Name of the kernel.
     pub kernel: &'static str,
     /// Where: `device`, a CPU backend, or `divided`, both side by side.
-    pub way: &'a str,
+    pub way: &'static str,
     /// The batch and its median time.
     pub point: Point,
 }
 
+/// How to measure a kernel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct How<'a> {
+    /// How much time it may take.
+    pub(super) effort: Effort,
+    /// CPU forms to be measured.
+    pub(super) backends: &'a [Backend],
+    /// Whether a device's answers are checked all at once, where that can be.
+    pub(super) is_checked: bool,
+    /// Whether batches may be cut.
+    pub(super) is_divisible: bool,
+}
+
 /// One way to do a kernel's batches.
-struct Way<'a, K: DeviceKernel> {
-    name: &'a str,
-    run: Box<dyn FnMut(&K::Trial) -> Result<(), DeviceError> + 'a>,
+struct Way<'a, K> {
+    place: Place<'a, K>,
     points: Vec<Point>,
     is_done: bool,
+}
+
+/// Where batches are done.
+enum Place<'a, K> {
+    Device(&'a K, &'a Device),
+    Cpu(Backend),
+}
+
+impl<K: DeviceKernel> Place<'_, K> {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Device(..) => "device",
+            Self::Cpu(backend) => backend.name(),
+        }
+    }
+
+    fn run(&self, trial: &K::Trial, is_checked: bool) -> Result<(), DeviceError> {
+        match self {
+            Self::Device(kernel, device) => kernel.trial_on_device(device, trial, is_checked)?,
+            Self::Cpu(backend) => K::trial_on_cpu(*backend, trial),
+        }
+        Ok(())
+    }
 }
 
 /// Measures a kernel on a device, if there is one, and in the given CPU forms: all of them on the same batches, in
@@ -73,49 +108,41 @@ struct Way<'a, K: DeviceKernel> {
 /// Any [`DeviceError`].
 pub(super) fn measure<K: DeviceKernel>(
     device: Option<(&K, &Device)>,
-    is_divisible: bool,
-    backends: &[Backend],
-    effort: Effort,
-    watch: &mut dyn FnMut(Measured<'_>),
+    how: How<'_>,
+    watch: &mut dyn FnMut(Measured),
 ) -> Result<KernelTimes, DeviceError> {
-    let way = |name, run| Way::<K> { name, run, points: Vec::new(), is_done: false };
-    let mut ways: Vec<Way<'_, K>> = Vec::new();
-    if let Some((kernel, device)) = device {
-        ways.push(way("device", Box::new(|trial| kernel.trial_on_device(device, trial))));
-    }
     let forms = K::cpu_backends();
     // A kernel with one CPU form has that whatever was asked for.
-    for &backend in forms.iter().filter(|&backend| forms.len() == 1 || backends.contains(backend)) {
-        let run = move |trial: &K::Trial| {
-            K::trial_on_cpu(backend, trial);
-            Ok(())
-        };
-        ways.push(way(backend.name(), Box::new(run)));
-    }
-    for len in effort.lens() {
+    let forms = forms.iter().filter(|&backend| forms.len() == 1 || how.backends.contains(backend));
+    let on_device = device.map(|(kernel, device)| Place::Device(kernel, device));
+    let places = on_device.into_iter().chain(forms.map(|backend| Place::Cpu(*backend)));
+    let mut ways: Vec<Way<'_, K>> =
+        places.map(|place| Way { place, points: Vec::new(), is_done: false }).collect();
+    for len in how.effort.lens() {
         if ways.iter().all(|way| way.is_done) {
             break;
         }
         let trial = K::trial(len);
         for way in ways.iter_mut().filter(|way| !way.is_done) {
-            let seconds = median(effort, || (way.run)(&trial))?;
+            let seconds = median(how.effort, || way.place.run(&trial, how.is_checked))?;
             let point = Point { items: len, seconds };
-            watch(Measured { kernel: K::NAME, way: way.name, point });
+            watch(Measured { kernel: K::NAME, way: way.place.name(), point });
             way.points.push(point);
-            way.is_done = seconds > effort.longest().as_secs_f64();
+            way.is_done = seconds > how.effort.longest().as_secs_f64();
         }
     }
     let mut times = KernelTimes { device: None, cpu: BTreeMap::new(), divided: None };
     for way in ways {
         let curve = Curve::new(way.points).expect("ascending sizes, and every batch takes time");
-        if way.name == "device" {
-            times.device = Some(curve);
-        } else {
-            times.cpu.insert(way.name.to_owned(), curve);
+        match way.place {
+            Place::Device(..) => times.device = Some(curve),
+            Place::Cpu(backend) => {
+                times.cpu.insert(backend.name().to_owned(), curve);
+            }
         }
     }
-    if let Some((kernel, device)) = device.filter(|_| is_divisible) {
-        times.divided = divided(kernel, device, &times, effort, watch)?;
+    if let Some((kernel, device)) = device.filter(|_| how.is_divisible) {
+        times.divided = divided(kernel, device, &times, how, watch)?;
     }
     Ok(times)
 }
@@ -125,8 +152,8 @@ fn divided<K: DeviceKernel>(
     kernel: &K,
     device: &Device,
     times: &KernelTimes,
-    effort: Effort,
-    watch: &mut dyn FnMut(Measured<'_>),
+    how: How<'_>,
+    watch: &mut dyn FnMut(Measured),
 ) -> Result<Option<Curve>, DeviceError> {
     let serving = Backend::selected();
     let Some((on_device, on_cpu)) = times.device.as_ref().zip(times.cpu_serving(serving)) else {
@@ -134,21 +161,21 @@ fn divided<K: DeviceKernel>(
     };
     let threads = DeviceThreads::default();
     let mut points = Vec::new();
-    for len in effort.lens() {
+    for len in how.effort.lens() {
         let items = cut(on_device, on_cpu, len);
         if items == 0 || items == len {
             continue;
         }
         let [front, back] = [items, len - items].map(K::trial);
-        let seconds = median(effort, || {
-            let on_device = || kernel.trial_on_device(device, &front);
+        let seconds = median(how.effort, || {
+            let on_device = || kernel.trial_on_device(device, &front, how.is_checked);
             let (asked, ()) = threads.side_by_side(on_device, || K::trial_on_cpu(serving, &back));
             asked.unwrap_or(Ok(()))
         })?;
         let point = Point { items: len, seconds };
         watch(Measured { kernel: K::NAME, way: "divided", point });
         points.push(point);
-        if seconds > effort.longest().as_secs_f64() {
+        if seconds > how.effort.longest().as_secs_f64() {
             break;
         }
     }
@@ -191,12 +218,10 @@ mod tests {
         let device = crate::gpu::tests::device(DeviceOptions::default());
         let kernel = device.as_ref().map(|device| registry::ready::<KeccakKernel>(device).unwrap());
         let backends: Vec<_> = Backend::available().collect();
+        let how = How { effort: Effort::Quick, backends: &backends, is_checked: false, is_divisible: true };
         let mut seen = Vec::new();
         let pair = kernel.as_ref().zip(device.as_ref());
-        let times = measure(pair, true, &backends, Effort::Quick, &mut |m| {
-            seen.push((m.way.to_owned(), m.point.items))
-        })
-        .unwrap();
+        let times = measure(pair, how, &mut |m| seen.push((m.way.to_owned(), m.point.items))).unwrap();
         assert_eq!(times.device.is_some(), device.is_some());
         assert!(times.cpu.keys().eq({
             let mut names: Vec<_> = backends.iter().map(|backend| backend.name()).collect();

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
-use super::audit::Auditor;
+use super::audit::{Audit, Auditor};
 use super::calibration::{Calibration, Identity, KernelTimes};
 use super::lane::Lane;
-use super::measure::{self, Effort, Measured};
+use super::measure::{self, Effort, How, Measured};
 use super::threads::DeviceThreads;
 use super::{Accelerator, Lanes, Options, Sharing};
 use crate::gpu::{Device, DeviceChoice, DeviceError, DeviceKernel, NoSuchAdapter, OpenError};
@@ -29,13 +29,13 @@ impl Lanes {
     fn measure(
         &self,
         device: Option<&Device>,
-        backends: &[Backend],
-        effort: Effort,
-        watch: &mut dyn FnMut(Measured<'_>),
+        how: How<'_>,
+        watch: &mut dyn FnMut(Measured),
     ) -> Result<BTreeMap<String, KernelTimes>, DeviceError> {
-        let keccak = times(&self.keccak, true, device, backends, effort, watch)?;
-        let recover = times(&self.recover, true, device, backends, effort, watch)?;
-        let transfer = times(&self.transfer, false, device, backends, effort, watch)?;
+        let keccak = times(&self.keccak, device, how, watch)?;
+        let recover = times(&self.recover, device, how, watch)?;
+        // Their order forbids to cut batches of transfers.
+        let transfer = times(&self.transfer, device, How { is_divisible: false, ..how }, watch)?;
         Ok([keccak, recover, transfer].into())
     }
 
@@ -49,13 +49,11 @@ impl Lanes {
 
 fn times<K: DeviceKernel>(
     lane: &Lane<K>,
-    is_divisible: bool,
     device: Option<&Device>,
-    backends: &[Backend],
-    effort: Effort,
-    watch: &mut dyn FnMut(Measured<'_>),
+    how: How<'_>,
+    watch: &mut dyn FnMut(Measured),
 ) -> Result<(String, KernelTimes), DeviceError> {
-    let times = measure::measure(lane.kernel().zip(device), is_divisible, backends, effort, watch)?;
+    let times = measure::measure(lane.kernel().zip(device), how, watch)?;
     Ok((K::NAME.to_owned(), times))
 }
 
@@ -131,12 +129,15 @@ impl Accelerator {
 
 /// What was measured before and holds, or what is measured now.
 fn calibration(lanes: &Lanes, device: &Device, options: &Options) -> Result<Calibration, DeviceError> {
-    let identity = Identity::of(Some(device));
+    let is_checked = options.audit == Audit::Combination;
+    let identity = Identity::of(Some(device), is_checked);
     let folder = options.calibrations.as_deref();
     if let Some(kept) = folder.and_then(|folder| Calibration::load(folder, &identity)) {
         return Ok(kept);
     }
-    let kernels = lanes.measure(Some(device), &[Backend::selected()], Effort::Quick, &mut |_| {})?;
+    let backends = &[Backend::selected()];
+    let how = How { effort: Effort::Quick, backends, is_checked, is_divisible: true };
+    let kernels = lanes.measure(Some(device), how, &mut |_| {})?;
     let calibration = Calibration::new(identity, kernels);
     if let Some(Err(error)) = folder.map(|folder| calibration.save(folder)) {
         log::warn!("the calibration cannot be kept: {error}");
@@ -154,12 +155,14 @@ impl Calibration {
         choice: &DeviceChoice,
         options: &Options,
         effort: Effort,
-        watch: &mut dyn FnMut(Measured<'_>),
+        watch: &mut dyn FnMut(Measured),
     ) -> Result<Self, OpenError> {
         let device = Device::open(choice, options.device.clone())?;
         let lanes = device.as_ref().map_or_else(Lanes::default, Lanes::ready);
         let backends: Vec<_> = Backend::available().collect();
-        let kernels = lanes.measure(device.as_ref(), &backends, effort, watch)?;
-        Ok(Self::new(Identity::of(device.as_ref()), kernels))
+        let is_checked = options.audit == Audit::Combination;
+        let how = How { effort, backends: &backends, is_checked, is_divisible: true };
+        let kernels = lanes.measure(device.as_ref(), how, watch)?;
+        Ok(Self::new(Identity::of(device.as_ref(), is_checked), kernels))
     }
 }

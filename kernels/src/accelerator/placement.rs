@@ -130,7 +130,7 @@ mod tests {
     fn both_parts_end_together() {
         // 100 µs and 0.25 an item against 1 an item: 100 + d/4 = 10,000 - d where d = 7,920.
         let items = cut(&line(100.0, 0.25), &line(0.0, 1.0), 10_000);
-        assert!(items % 64 == 0 && items.abs_diff(7_920) <= 64, "{items}");
+        assert!(items.is_multiple_of(64) && items.abs_diff(7_920) <= 64, "{items}");
         // Nothing has a fixed cost, and the CPU is a third as fast.
         assert_eq!(cut(&line(0.0, 1.0), &line(0.0, 3.0), 6_400), 4_800);
         // One side alone, where the other cannot even begin.

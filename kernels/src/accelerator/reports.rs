@@ -149,7 +149,7 @@ mod tests {
         let folder = Folder::new("reports-fit");
         let mut reports = Reports::in_folder(&folder.0);
         let row = |index: usize| json!({ "index": index, "input": "x".repeat(100) });
-        let identity = Identity::of(None);
+        let identity = Identity::of(None, false);
         let path = reports.keep(&identity, place(1, 4), row).unwrap();
         assert_eq!(rows(&path), [0, 1, 2, 3]);
         reports.bytes_max = fs::metadata(&path).unwrap().len().try_into().unwrap();
@@ -176,7 +176,7 @@ mod tests {
         let reports = Reports { files_max: 3, ..Reports::in_folder(&folder.0) };
         fs::create_dir_all(&folder.0).unwrap();
         fs::write(folder.0.join("mismatch-notes.txt"), "").unwrap();
-        let identity = Identity::of(None);
+        let identity = Identity::of(None, false);
         let keep = |item| {
             let path = reports.keep(&identity, place(item, 9), |index| json!({ "index": index })).unwrap();
             path.file_name().unwrap().to_str().unwrap().to_owned()

@@ -120,7 +120,7 @@ impl Accelerator {
                 "cpu": W::shown(&work.one(index)),
             })
         };
-        match reports.keep(&Identity::of(Some(device)), place, row) {
+        match reports.keep(&Identity::of(Some(device), self.auditor.checks_all()), place, row) {
             Ok(path) => log::warn!("the wrong answer is kept in {}", path.display()),
             Err(error) => {
                 log::warn!("the wrong answer cannot be kept in {}: {error}", reports.folder.display())

@@ -428,7 +428,7 @@ impl Drop for Pending {
 /// Gives items the answer of the one before (the first the last's): of what was read back, that of most words an item. The
 /// only item of a job has a bit of it flipped.
 fn give_neighbours_answers(words: &mut [Option<Vec<u32>>], items: Items, len: usize) {
-    let is_answer = |words: &&mut Vec<u32>| len > 0 && words.len() % len == 0 && words.len() > len;
+    let is_answer = |words: &&mut Vec<u32>| words.len() > len && words.len().is_multiple_of(len);
     let Some(answer) = words.iter_mut().flatten().filter(is_answer).max_by_key(|words| words.len()) else {
         return;
     };

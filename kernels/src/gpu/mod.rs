@@ -68,11 +68,17 @@ pub trait DeviceKernel: Sized + Send + Sync {
     /// Makes up a batch of so many items, all different, like real ones.
     fn trial(len: usize) -> Self::Trial;
 
-    /// Does a trial on the device, uploads and readback included.
+    /// Does a trial on the device, uploads and readback included; with the check of all answers at once where there is
+    /// one and it `is_checked`.
     ///
     /// # Errors
     /// Any [`DeviceError`].
-    fn trial_on_device(&self, device: &Device, trial: &Self::Trial) -> Result<(), DeviceError>;
+    fn trial_on_device(
+        &self,
+        device: &Device,
+        trial: &Self::Trial,
+        is_checked: bool,
+    ) -> Result<(), DeviceError>;
 
     /// CPU forms that it has: by default all that this machine can run.
     #[must_use]

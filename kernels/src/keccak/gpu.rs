@@ -78,7 +78,7 @@ impl DeviceKernel for KeccakKernel {
         made_up((0..len).map(|item| 40 + item % 90))
     }
 
-    fn trial_on_device(&self, device: &Device, trial: &PayloadsBuf) -> Result<(), DeviceError> {
+    fn trial_on_device(&self, device: &Device, trial: &PayloadsBuf, _: bool) -> Result<(), DeviceError> {
         self.hash(device, &trial.as_payloads()).map(drop)
     }
 

@@ -9,6 +9,7 @@ use crate::gpu::{
 use crate::keccak::{self, KeccakKernel, keccak256_one};
 use crate::simd::Backend;
 
+use super::audit::{self, Seed};
 use super::curve::{self, Blinding, COMB_DIGITS, COMB_DIGITS_PER_WORD, COMB_ENTRIES, COMB_WINDOW_BITS};
 use super::{
     Batch, HALF_DIGITS, HALF_DIGITS_PER_WORD, HALF_WINDOW_BITS, Messages, Rejection, Signature, Signer,
@@ -195,8 +196,14 @@ impl DeviceKernel for RecoverKernel {
         made_up(len, true)
     }
 
-    fn trial_on_device(&self, device: &Device, trial: &Trial) -> Result<(), DeviceError> {
-        self.recover(device, None, &trial.batch()).map(drop)
+    fn trial_on_device(&self, device: &Device, trial: &Trial, is_checked: bool) -> Result<(), DeviceError> {
+        let batch = trial.batch();
+        if !is_checked {
+            return self.recover(device, None, &batch).map(drop);
+        }
+        let Answer { verdicts, lifted_y, .. } = self.recover_with(device, None, &batch, Hints::LiftedY)?;
+        audit::check(Backend::selected(), &batch, &verdicts, &lifted_y, Seed::random())
+            .map_err(|_| DeviceError::WrongAnswer { site: device.site(Self::NAME, batch.len()), item: 0 })
     }
 
     fn trial_on_cpu(backend: Backend, trial: &Trial) {

@@ -167,6 +167,7 @@ impl DeviceKernel for TransferKernel {
         &self,
         device: &Device,
         (accounts, transfers): &Self::Trial,
+        _: bool,
     ) -> Result<(), DeviceError> {
         self.run(device, &mut accounts.clone(), transfers, TRIAL_TERMS).map(drop)
     }

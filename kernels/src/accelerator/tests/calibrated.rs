@@ -25,7 +25,7 @@ fn a_calibration_is_kept_as_long_as_it_holds() {
     let folder = Folder::new("accelerator-calibration");
     let accelerator = measured(Some(&folder.0));
     assert_right(&accelerator, &payloads(5000));
-    let identity = Identity::of(accelerator.device.as_ref());
+    let identity = Identity::of(accelerator.device.as_ref(), accelerator.auditor.checks_all());
     let path = Calibration::path(&folder.0, &identity);
     let calibration = Calibration::load(&folder.0, &identity).unwrap();
     for kernel in ["keccak", "recover", "transfer"] {

@@ -49,7 +49,7 @@ fn divided_batches_are_joined_in_order_and_counted_where_they_were_done() {
         // Half in whole workgroups: which of two equally good cuts is taken is not said.
         let given = recovered.gpu - on_device;
         assert!(
-            given.abs_diff(len as u64 / 2) <= 64 && (given % 64 == 0 || given == len as u64),
+            given.abs_diff(len as u64 / 2) <= 64 && (given.is_multiple_of(64) || given == len as u64),
             "{given} of {len}"
         );
         on_device = recovered.gpu;
