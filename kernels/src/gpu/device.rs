@@ -17,6 +17,10 @@ use super::shader::{IntegerForm, Shader};
 /// Most items of one dispatch.
 pub const BATCH_LEN_MAX: usize = 65_536;
 
+/// How often a device that refuses a call is asked whether it is lost, and the time between.
+const LOSS_POLLS: usize = 10;
+const LOSS_PAUSE: Duration = Duration::from_millis(5);
+
 /// Jobs left behind that are remembered.
 const LEFT_BEHIND_MAX: usize = 16;
 
@@ -338,10 +342,17 @@ impl Device {
         match first {
             None => Ok(value),
             // A lost device answers everything with a validation error, and tells of the loss itself no sooner
-            // than at the next poll: say what is really the matter.
+            // than at the next poll, perhaps another thread's: say what is really the matter. A real validation
+            // error is a mistake of ours, and can wait.
             Some(error) => {
-                let _ = raw.poll(wgpu::PollType::Poll);
-                self.check_alive(site)?;
+                for _ in 0..LOSS_POLLS {
+                    let _ = raw.poll(wgpu::PollType::Poll);
+                    self.check_alive(site)?;
+                    if !matches!(error, wgpu::Error::Validation { .. }) {
+                        break;
+                    }
+                    std::thread::sleep(LOSS_PAUSE);
+                }
                 Err(DeviceError::from_api(site.clone(), error))
             }
         }
