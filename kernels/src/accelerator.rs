@@ -5,7 +5,7 @@
 //! - **The answer is the CPU's**, whatever the device does. A device that fails, hangs or gives a wrong
 //!   answer where that is checked ([`Audit`]) is put in quarantine, and what it had is redone on the CPU.
 //! - **No kernel serves before its known-answer test** has passed on this very adapter.
-//! - **Never slower than the CPU alone** under [`DeviceChoice::Auto`]: both are measured ([`Calibration`]), the device
+//! - **Never slower than the CPU alone** under [`DeviceChoice::Auto`](crate::gpu::DeviceChoice::Auto): both are measured ([`Calibration`]), the device
 //!   gets the part of a batch by which both are expected to end together, and nothing where that does not pay.
 //! - **Late is not dead.** A device that keeps its part too long loses that part to the CPU and lives
 //!   ([`Patience`]); only one that is late again and again, or past its deadline, is put in quarantine.

@@ -13,7 +13,7 @@ use crate::simd::Backend;
 /// How much time measuring may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
-    /// About a second for all kernels: enough to place batches, and what opening a device can wait for.
+    /// A second or two for all kernels: enough to place batches, and what opening a device can wait for.
     Quick,
     /// Up to a minute: for people, and to be kept.
     Thorough,
@@ -33,7 +33,7 @@ impl Effort {
     /// Time of all repeats of a batch, fewest and most of them.
     const fn repeats(self) -> (Duration, usize, usize) {
         match self {
-            Self::Quick => (Duration::from_millis(20), 1, 7),
+            Self::Quick => (Duration::from_millis(20), 3, 7),
             Self::Thorough => (Duration::from_millis(300), 3, 21),
         }
     }
