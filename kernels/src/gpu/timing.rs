@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::device::Device;
 
 /// Bytes of a timestamp.
-const STAMP_BYTES: u64 = 8;
+const STAMP_BYTES: usize = size_of::<u64>();
 
 /// Time that a dispatch took on the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl Stamps {
         });
         let resolved = raw.create_buffer(&wgpu::BufferDescriptor {
             label: Some("timing"),
-            size: u64::from(count) * STAMP_BYTES,
+            size: u64::from(count) * STAMP_BYTES as u64,
             usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
             mapped_at_creation: false,
         });
@@ -61,14 +61,14 @@ impl Stamps {
             0,
             staging,
             offset,
-            u64::from(self.count) * STAMP_BYTES,
+            u64::from(self.count) * STAMP_BYTES as u64,
         );
     }
 }
 
 /// Words of staging memory for so many dispatches.
 pub(super) const fn staging_words(dispatches: usize) -> usize {
-    dispatches * 2 * (STAMP_BYTES as usize / 4)
+    dispatches * 2 * (STAMP_BYTES / 4)
 }
 
 /// Times from pairs of timestamps.
@@ -79,11 +79,11 @@ pub(super) fn stage_times(
 ) -> Vec<StageTime> {
     let period_ns = f64::from(device.queue().get_timestamp_period());
     let stamp = |bytes: &[u8]| bytes.iter().rev().fold(0_u64, |stamp, &byte| stamp << 8 | u64::from(byte));
-    let pairs = bytes.chunks_exact(2 * STAMP_BYTES as usize);
+    let pairs = bytes.chunks_exact(2 * STAMP_BYTES);
     stages
         .zip(pairs)
         .map(|(stage, pair)| {
-            let (begin, end) = pair.split_at(STAMP_BYTES as usize);
+            let (begin, end) = pair.split_at(STAMP_BYTES);
             // A clock that was reset in between tells nothing; it must not tell of centuries either.
             let ticks = stamp(end).saturating_sub(stamp(begin));
             StageTime { stage, time: Duration::from_secs_f64(ticks as f64 * period_ns * 1e-9) }

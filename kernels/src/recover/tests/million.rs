@@ -28,7 +28,7 @@ fn item(index: usize, edges: &[(Word, Signature)]) -> (Word, Signature) {
         }
         keccak256_one(&input)
     };
-    if index % 200 == 0 {
+    if index.is_multiple_of(200) {
         return edges[index / 200 % edges.len()];
     }
     let (hash, s) = (number(), number());
