@@ -128,7 +128,7 @@ pub(crate) fn device_options() -> Result<DeviceOptions, Failure> {
         Ok(fault) => Some(fault.parse::<FaultPlan>().map_err(Failure::bad_input)?),
         Err(_) => None,
     };
-    Ok(DeviceOptions { fault, ..DeviceOptions::default() })
+    Ok(DeviceOptions { fault, cache_folder: cache_dir(), ..DeviceOptions::default() })
 }
 
 /// How the accelerator is opened.

@@ -116,7 +116,8 @@ impl Identity {
                 integer_form: device.integer_form().to_string(),
             }
         });
-        Self { machine: Machine::this(), adapter, kernels: registry::version(), is_checked }
+        let kernels = registry::version(device.map(Device::tuning).unwrap_or_default());
+        Self { machine: Machine::this(), adapter, kernels, is_checked }
     }
 
     /// Name of the file: what a machine may have several of.

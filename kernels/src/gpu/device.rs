@@ -1,18 +1,23 @@
 //! An open device: its life, its death, and the seam where both are watched.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::adapter::{self, AdapterInfo, DeviceChoice, NoSuchAdapter};
 use super::buffer::{self, Buffer, Pool, Purpose};
 use super::error::{DeviceError, Site};
+#[cfg(test)]
+use super::events::Events;
 use super::fault::{Fault, FaultPlan, Injector};
 use super::job::{Course, Job};
 use super::pipeline::{self, Pipeline};
+use super::pipeline_cache::{Identity, PipelineCache};
 use super::shader::{IntegerForm, Shader};
+use super::tuning::Tuning;
 
 /// Most items of one dispatch.
 pub const BATCH_LEN_MAX: usize = 65_536;
@@ -35,6 +40,11 @@ pub struct DeviceOptions {
     pub integer_form: Option<IntegerForm>,
     /// Items of one dispatch, at most [`BATCH_LEN_MAX`].
     pub batch_len_max: usize,
+    /// Sizes with which kernels are compiled.
+    pub tuning: Tuning,
+    /// Folder in which compiled pipelines are kept between processes, where the API can: made if need be, private to
+    /// the user. `None` keeps none.
+    pub cache_folder: Option<PathBuf>,
     /// A fault to play.
     pub fault: Option<FaultPlan>,
 }
@@ -46,6 +56,8 @@ impl Default for DeviceOptions {
             self_test_deadline: Duration::from_secs(30),
             integer_form: None,
             batch_len_max: BATCH_LEN_MAX,
+            tuning: Tuning::default(),
+            cache_folder: None,
             fault: None,
         }
     }
@@ -90,6 +102,10 @@ struct Inner {
     pool: Pool,
     /// Jobs that nobody waits for and that have not been seen to end.
     left_behind: Mutex<Vec<(Site, Course)>>,
+    polling: Mutex<()>,
+    pipeline_cache: Option<PipelineCache>,
+    #[cfg(test)]
+    events: Events,
 }
 
 /// Set once, by whoever first sees that the device is gone.
@@ -116,8 +132,12 @@ impl Death {
 }
 
 impl Drop for Inner {
+    /// What jobs left in buffers may be transactions that nobody has published yet: a device that is closed clears
+    /// them, one that is dead cannot.
     fn drop(&mut self) {
-        if self.death.reason().is_some() {
+        if self.death.reason().is_none() {
+            self.pool.clear(&self.raw, &self.queue);
+        } else {
             // Dropping the last handle waits for all that was submitted; a kernel that hangs never ends.
             std::mem::forget(self.raw.clone());
             std::mem::forget(self.queue.clone());
@@ -157,6 +177,12 @@ impl Device {
         if form == IntegerForm::U64 {
             features |= wgpu::Features::SHADER_INT64;
         }
+        if info.timestamps {
+            features |= wgpu::Features::TIMESTAMP_QUERY;
+        }
+        if options.cache_folder.is_some() {
+            features |= adapter.features() & wgpu::Features::PIPELINE_CACHE;
+        }
         let limits = adapter.limits();
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("outrider"),
@@ -174,6 +200,11 @@ impl Device {
         });
         // Every call is made inside an error scope; what escapes is a bug worth a line, not a panic.
         raw.on_uncaptured_error(Arc::new(|error| log::error!("device error outside of any scope: {error}")));
+        let identity = Identity { info: &info, form, tuning: options.tuning };
+        let pipeline_cache = options
+            .cache_folder
+            .as_deref()
+            .and_then(|folder| PipelineCache::open(&raw, adapter, folder, &identity));
         let injector = Injector::new(options.fault);
         Ok(Self {
             inner: Arc::new(Inner {
@@ -189,6 +220,10 @@ impl Device {
                 injector,
                 pool: Pool::default(),
                 left_behind: Mutex::default(),
+                polling: Mutex::default(),
+                pipeline_cache,
+                #[cfg(test)]
+                events: Events::default(),
             }),
             patience: None,
         })
@@ -206,8 +241,18 @@ impl Device {
         self.inner.form
     }
 
-    /// Ends the proving phase: from here on jobs have the deadline of the service.
+    /// Sizes with which its kernels are compiled.
+    #[must_use]
+    pub fn tuning(&self) -> Tuning {
+        self.inner.options.tuning
+    }
+
+    /// Ends the proving phase: from here on jobs have the deadline of the service. What was compiled is kept
+    /// ([`DeviceOptions::cache_folder`]).
     pub fn begin_service(&self) {
+        if let Some(cache) = self.pipeline_cache().filter(|_| self.is_alive()) {
+            cache.store();
+        }
         self.inner.in_service.store(true, Ordering::Release);
     }
 
@@ -410,6 +455,25 @@ impl Device {
 
     pub(super) fn raw(&self) -> &wgpu::Device {
         &self.inner.raw
+    }
+
+    #[cfg(test)]
+    pub(crate) fn events(&self) -> &Events {
+        &self.inner.events
+    }
+
+    /// Compiled pipelines that are kept on disk.
+    pub(super) fn pipeline_cache(&self) -> Option<&PipelineCache> {
+        self.inner.pipeline_cache.as_ref()
+    }
+
+    /// The turn to wait for the device inside the API; `None` while another thread has it.
+    pub(super) fn turn_to_poll(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.inner.polling.try_lock() {
+            Ok(turn) => Some(turn),
+            Err(TryLockError::Poisoned(turn)) => Some(turn.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     pub(super) fn queue(&self) -> &wgpu::Queue {

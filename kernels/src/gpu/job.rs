@@ -10,9 +10,13 @@ use super::device::Device;
 use super::error::{DeviceError, Site};
 use super::fault::{Fault, Items};
 use super::pipeline::Pipeline;
+use super::timing::{self, StageTime, Stamps};
 
 /// How long one look at the device lasts, so that another thread's verdict on it is seen soon.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// How long a thread stands back while another one looks.
+const SHORT_LOOK: Duration = Duration::from_micros(200);
 
 /// A list of dispatches over buffers, put together by one thread and submitted at once.
 ///
@@ -23,6 +27,7 @@ pub struct Job {
     site: Site,
     steps: Vec<Step>,
     reads: Vec<Read>,
+    is_timed: bool,
 }
 
 #[derive(Debug)]
@@ -51,7 +56,7 @@ pub struct Readback(usize);
 impl Job {
     pub(super) fn new(device: Device, kernel: &'static str, batch_len: usize) -> Self {
         let site = device.site(kernel, batch_len);
-        Self { device, site, steps: Vec::new(), reads: Vec::new() }
+        Self { device, site, steps: Vec::new(), reads: Vec::new(), is_timed: false }
     }
 
     /// Where errors of this job are said to have happened.
@@ -149,6 +154,12 @@ impl Job {
         Readback(index)
     }
 
+    /// Asks for the time that each dispatch takes on the device, see [`Outputs::stage_times`]; without a word where the
+    /// adapter has no timestamps. The job is slower for it.
+    pub fn time_stages(&mut self) {
+        self.is_timed = self.device.info().timestamps;
+    }
+
     /// Hands the job to the device and returns at once.
     ///
     /// # Errors
@@ -167,6 +178,8 @@ impl Job {
         let staging = self.named_if_lost(self.staging())?;
         let submitted = self.device.guarded(&self.site, |raw| self.encode_and_submit(raw, staging.as_ref()));
         let submission = self.named_if_lost(submitted)?;
+        #[cfg(test)]
+        self.device.events().push(super::events::Event::Submitted(self.site.batch_len));
         let deadline = self.device.deadline();
         let submitted_at = Instant::now();
         let mapping = Arc::new(AtomicU8::new(MAPPING));
@@ -202,6 +215,7 @@ impl Job {
     /// Where the CPU will read all that is to be read, if anything is.
     fn staging(&self) -> Result<Option<Buffer>, DeviceError> {
         let words: usize = self.reads.iter().map(|read| read.words.len()).sum();
+        let words = words + timing::staging_words(self.timed_stages().count());
         if words == 0 {
             return Ok(None);
         }
@@ -209,13 +223,23 @@ impl Job {
         buffer::lease(&self.device, kernel, batch_len, Purpose::Staging, words).map(Some)
     }
 
+    /// Names of the dispatches whose time is asked for.
+    fn timed_stages(&self) -> impl Iterator<Item = &'static str> {
+        self.steps.iter().filter(|_| self.is_timed).filter_map(|step| match step {
+            Step::Dispatch { pipeline, .. } => Some(pipeline.name),
+            _ => None,
+        })
+    }
+
     fn encode_and_submit(&self, raw: &wgpu::Device, staging: Option<&Buffer>) -> wgpu::SubmissionIndex {
         let label = Some(self.site.kernel);
         let mut encoder = raw.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
+        let stamps = self.is_timed.then(|| Stamps::new(raw, self.timed_stages().count()));
+        let mut stamped = 0;
         // Reads stand in staging memory in their order.
         let mut offset = 0;
-        // Dispatches that follow each other share a pass.
-        for steps in self.steps.chunk_by(|a, b| a.is_dispatch() && b.is_dispatch()) {
+        // Dispatches that follow each other share a pass, unless each is timed.
+        for steps in self.steps.chunk_by(|a, b| !self.is_timed && a.is_dispatch() && b.is_dispatch()) {
             match (steps, staging) {
                 ([Step::Zero(buffer)], _) => {
                     encoder.clear_buffer(buffer.raw(), 0, Some(buffer.bytes()));
@@ -230,11 +254,16 @@ impl Job {
                 }
                 _ => {}
             }
-            let descriptor = wgpu::ComputePassDescriptor { label, timestamp_writes: None };
+            let timestamp_writes = stamps.as_ref().map(|stamps| stamps.of_dispatch(stamped));
+            stamped += 1;
+            let descriptor = wgpu::ComputePassDescriptor { label, timestamp_writes };
             let mut pass = encoder.begin_compute_pass(&descriptor);
             for step in steps {
                 step.encode(raw, &mut pass);
             }
+        }
+        if let (Some(stamps), Some(staging)) = (stamps, staging) {
+            stamps.gather(&mut encoder, staging.raw(), offset);
         }
         self.device.queue().submit([encoder.finish()])
     }
@@ -311,6 +340,12 @@ impl Course {
             std::thread::sleep(timeout);
             return Ok(false);
         }
+        // wgpu asserts, in the thread whose wait times out, that no other thread has meanwhile seen the queue run empty
+        // (30.0, `Device::maintain`): so one thread polls, which makes the callbacks of all, and others look again soon.
+        let Some(_turn) = device.turn_to_poll() else {
+            std::thread::sleep(timeout.min(SHORT_LOOK));
+            return Ok(false);
+        };
         let submission_index = Some(self.submission.clone());
         let poll = wgpu::PollType::Wait { submission_index, timeout: Some(timeout) };
         match device.guarded(site, |raw| raw.poll(poll))? {
@@ -366,8 +401,7 @@ impl Pending {
             is_over = self.course.look(device, site, timeout)?;
         }
         self.is_over = true;
-        let words = self.staging.as_ref().map_or(Ok(Vec::new()), |staging| self.collect(staging))?;
-        Ok(Outputs { words })
+        self.staging.as_ref().map_or(Ok(Outputs::default()), |staging| self.collect(staging))
     }
 
     /// Asks for the results to be mapped once the submission has ended.
@@ -381,7 +415,7 @@ impl Pending {
         })
     }
 
-    fn collect(&self, staging: &Buffer) -> Result<Vec<Option<Vec<u32>>>, DeviceError> {
+    fn collect(&self, staging: &Buffer) -> Result<Outputs, DeviceError> {
         let Job { device, site, reads, .. } = &self.job;
         let view = device
             .guarded(site, |_| staging.raw().get_mapped_range(..staging.bytes()))?
@@ -396,7 +430,10 @@ impl Pending {
         if let Some(Fault::WrongItems(items)) = self.fault {
             give_neighbours_answers(&mut words, items, site.batch_len);
         }
-        Ok(words)
+        #[cfg(test)]
+        device.events().push(super::events::Event::Collected(site.batch_len));
+        let stage_times = timing::stage_times(device, self.job.timed_stages(), rest);
+        Ok(Outputs { words, stage_times })
     }
 
     fn received(&self, bytes: &[u8]) -> Vec<u32> {
@@ -443,12 +480,19 @@ fn give_neighbours_answers(words: &mut [Option<Vec<u32>>], items: Items, len: us
 }
 
 /// What a job read back.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Outputs {
     words: Vec<Option<Vec<u32>>>,
+    stage_times: Vec<StageTime>,
 }
 
 impl Outputs {
+    /// The time of each dispatch, in order; empty unless [`Job::time_stages`] asked and the adapter has timestamps.
+    #[must_use]
+    pub fn stage_times(&self) -> &[StageTime] {
+        &self.stage_times
+    }
+
     /// The words asked for by [`Job::read`] of the same job.
     ///
     /// # Panics

@@ -23,13 +23,22 @@ mod adapter;
 mod buffer;
 mod device;
 mod error;
+#[cfg(test)]
+pub(crate) mod events;
 mod fault;
 mod job;
 pub mod lint;
 mod pipeline;
+#[allow(
+    unsafe_code,
+    reason = "gives a driver back the pipelines that it compiled: the API asks for a promise"
+)]
+mod pipeline_cache;
 mod shader;
 #[cfg(test)]
 pub(crate) mod tests;
+mod timing;
+mod tuning;
 
 pub use adapter::{AdapterInfo, AdapterKind, DeviceChoice, NoSuchAdapter, adapters};
 pub use buffer::Buffer;
@@ -39,6 +48,8 @@ pub use fault::{Fault, FaultPlan, Items, ParseFaultError};
 pub use job::{Job, Outputs, Pending, Readback};
 pub use pipeline::Pipeline;
 pub use shader::{BindingAccess, CheckedShader, IntegerForm, Module, SENTINEL, Shader, WORKGROUP_LEN};
+pub use timing::StageTime;
+pub use tuning::{Tuning, TuningError};
 
 use crate::simd::Backend;
 
@@ -51,7 +62,7 @@ pub trait DeviceKernel: Sized + Send + Sync {
     type Trial: Sync;
 
     /// All its shaders, in the order in which [`Self::new`] gets the pipelines.
-    fn shaders(form: IntegerForm) -> Vec<Shader>;
+    fn shaders(form: IntegerForm, tuning: Tuning) -> Vec<Shader>;
 
     /// Takes the compiled [`Self::shaders`] and puts tables on the device.
     ///

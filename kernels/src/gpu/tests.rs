@@ -66,6 +66,26 @@ fn buffers_go_back_to_the_pool() {
     assert_eq!(device.pool().idle_bytes(), idle);
 }
 
+#[test]
+fn idle_buffers_are_cleared() {
+    let Some(device) = device(DeviceOptions::default()) else { return };
+    let held = |device: &Device| {
+        // From the pool, with what the last job left.
+        let mut job = device.job("test", 1);
+        let buffer = job.buffer(5000).unwrap();
+        let read = job.read(&buffer);
+        job.run().unwrap().take(read)
+    };
+    let mut job = device.job("test", 1);
+    let buffer = job.upload(&[7; 5000]).unwrap();
+    let read = job.read(&buffer);
+    drop(buffer);
+    assert_eq!(job.run().unwrap().take(read), [7; 5000]);
+    assert_eq!(held(&device), [7; 5000], "the pool gives the same buffer again");
+    device.pool().clear(device.raw(), device.queue());
+    assert_eq!(held(&device), [0; 5000]);
+}
+
 /// Long enough for a small job on a busy machine, short enough to wait for.
 const DEADLINE: Duration = Duration::from_secs(2);
 

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::gpu::{
     Buffer, Device, DeviceError, DeviceKernel, IntegerForm, Job, Module, Outputs, Pending, Pipeline,
-    Readback, Shader,
+    Readback, Shader, Tuning,
 };
 use crate::simd::Backend;
 
@@ -46,10 +46,11 @@ impl DeviceKernel for KeccakKernel {
 
     type Trial = PayloadsBuf;
 
-    fn shaders(form: IntegerForm) -> Vec<Shader> {
+    fn shaders(form: IntegerForm, tuning: Tuning) -> Vec<Shader> {
         let blocks_max = u32::try_from(BLOCKS_MAX).expect("a small constant");
         let text = include_str!("../../../shaders/keccak.wgsl");
-        vec![Shader::new(Self::NAME, text).modules(modules(form)).constant("BLOCKS_MAX", blocks_max)]
+        let shader = Shader::new(Self::NAME, text).workgroup_len(tuning.workgroup_len());
+        vec![shader.modules(modules(form)).constant("BLOCKS_MAX", blocks_max)]
     }
 
     fn new(_: &Device, pipelines: Vec<Pipeline>) -> Result<Self, DeviceError> {

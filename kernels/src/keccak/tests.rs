@@ -5,7 +5,7 @@ use crate::gpu::tests::{device, device_in_form};
 use crate::gpu::{BATCH_LEN_MAX, Device, DeviceError, DeviceKernel, DeviceOptions, IntegerForm, Shader};
 
 fn kernel(device: &Device) -> KeccakKernel {
-    let pipelines = device.compile(&KeccakKernel::shaders(device.integer_form())).unwrap();
+    let pipelines = device.compile(&KeccakKernel::shaders(device.integer_form(), device.tuning())).unwrap();
     KeccakKernel::new(device, pipelines).unwrap()
 }
 
@@ -188,7 +188,9 @@ fn canary_a_wrong_or_silent_kernel_fails_its_self_test() {
     ];
     let Some(device) = device_in_form(IntegerForm::U32) else { return };
     let self_test = |right: &str, wrong: &str| {
-        let shader = KeccakKernel::shaders(IntegerForm::U32).remove(0).sabotaged(right, wrong);
+        let shader = KeccakKernel::shaders(IntegerForm::U32, crate::gpu::Tuning::default())
+            .remove(0)
+            .sabotaged(right, wrong);
         let pipelines = device.compile(&[shader]).unwrap();
         KeccakKernel::new(&device, pipelines).unwrap().self_test(&device).unwrap_err()
     };

@@ -2,6 +2,8 @@
 
 mod accelerator;
 mod device;
+mod floors;
+mod million;
 mod wycheproof;
 
 use k256::elliptic_curve::bigint::U256;

@@ -132,7 +132,7 @@ impl DeviceKernel for TransferKernel {
 
     type Trial = (Vec<Account>, Vec<Transfer>);
 
-    fn shaders(_: IntegerForm) -> Vec<Shader> {
+    fn shaders(_: IntegerForm, _: crate::gpu::Tuning) -> Vec<Shader> {
         let text = |name, text: &'static str| Shader::new(name, text).modules(modules());
         let shaders = [
             text("transfer.reduce", include_str!("../../../shaders/transfer_reduce.wgsl")),

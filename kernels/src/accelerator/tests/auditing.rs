@@ -13,25 +13,14 @@ use crate::gpu::DeviceError;
 use crate::keccak::keccak256_one;
 use crate::recover::{Batch, Hints, Messages, Signature};
 
-const COMBINATION: Options = options(Audit::Combination);
+fn options(audit: Audit) -> Options {
+    let device = DeviceOptions { deadline: Duration::from_secs(20), ..DeviceOptions::default() };
+    let patience = Patience { floor: Duration::from_secs(20), ..Patience::default() };
+    Options { device, sample_seed: Some(1), audit, patience, ..Options::default() }
+}
 
-const fn options(audit: Audit) -> Options {
-    let device = DeviceOptions {
-        deadline: Duration::from_secs(20),
-        self_test_deadline: Duration::from_secs(60),
-        integer_form: None,
-        batch_len_max: crate::gpu::BATCH_LEN_MAX,
-        fault: None,
-    };
-    Options {
-        device,
-        sample_seed: Some(1),
-        audit,
-        sharing: Sharing::ByChoice,
-        patience: Patience { factor: 4.0, floor: Duration::from_secs(20), late_max: 3 },
-        calibrations: None,
-        reports: None,
-    }
+fn combination() -> Options {
+    options(Audit::Combination)
 }
 
 /// An accelerator whose device gets everything.
@@ -81,7 +70,7 @@ fn the_combination_finds_every_wrong_item() {
     for (fault, wrong) in
         [("wrong-item=7", 7), ("wrong-item=0", 0), ("wrong-last", 299), ("wrong-every=32", 0), ("upload", 0)]
     {
-        let Some(accelerator) = whole(fault, COMBINATION) else { return };
+        let Some(accelerator) = whole(fault, combination()) else { return };
         assert!(accelerator.recover(&batch) == expected, "{fault}");
         let reason = accelerator.quarantine_reason().unwrap();
         assert!(reason.contains(&format!("wrong answer for item {wrong}")), "{fault}: {reason}");
@@ -94,7 +83,7 @@ fn the_combination_finds_every_wrong_item() {
 fn one_wrong_item_in_65_536_is_found() {
     let trial = RecoverKernel::trial(65_536);
     let expected = recover::recover(&trial.batch());
-    let Some(accelerator) = whole("wrong-item=40000@1", COMBINATION) else { return };
+    let Some(accelerator) = whole("wrong-item=40000@1", combination()) else { return };
     assert!(accelerator.recover(&trial.batch()) == expected);
     assert!(!accelerator.is_quarantined(), "a right batch: {:?}", accelerator.quarantine_reason());
     assert_eq!(accelerator.counts()[1].1.gpu, 65_536);
@@ -109,7 +98,7 @@ fn a_wrong_item_in_the_devices_part_costs_that_part() {
     let (payloads, signatures) = signed(1000);
     let batch = Batch::new(Messages::Payloads(payloads.as_payloads()), &signatures).unwrap();
     for fault in ["wrong-item=5", "wrong"] {
-        let Some(accelerator) = halving(Some(fault), true, COMBINATION) else { return };
+        let Some(accelerator) = halving(Some(fault), true, combination()) else { return };
         assert!(accelerator.recover(&batch) == recover::recover(&batch), "{fault}");
         assert!(accelerator.is_quarantined(), "{fault}");
         let counts = accelerator.counts()[1].1;
@@ -135,7 +124,7 @@ fn a_wrong_answer_is_kept_to_be_reported() {
     let reports = Some(Reports { bytes_max: 4000, ..Reports::in_folder(&folder.0) });
     let (payloads, signatures) = signed(200);
     let batch = Batch::new(Messages::Payloads(payloads.as_payloads()), &signatures).unwrap();
-    let Some(accelerator) = whole("wrong-item=150", Options { reports, ..COMBINATION }) else { return };
+    let Some(accelerator) = whole("wrong-item=150", Options { reports, ..combination() }) else { return };
     assert!(accelerator.recover(&batch) == recover::recover(&batch));
     let [file] = folder.files().try_into().unwrap();
     let bytes = std::fs::read(folder.0.join(file)).unwrap();
