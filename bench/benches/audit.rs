@@ -28,7 +28,7 @@ fn audit(c: &mut Criterion) {
     let one = one_thread();
     let mut group = c.benchmark_group("audit");
     group.sample_size(10);
-    for &size in sizes(&SIZES) {
+    for &size in sizes(&SIZES, 1) {
         let messages = signed_messages(size, SEED);
         let payloads = Messages::Payloads(messages.payloads.as_payloads());
         let batch = Batch::new(payloads, &messages.signatures).expect("a signature for each message");

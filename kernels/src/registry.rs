@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::gpu::{Device, DeviceError, DeviceKernel, IntegerForm, Shader, Tuning};
-use crate::keccak::KeccakKernel;
+use crate::keccak::{KeccakKernel, keccak256_one};
 use crate::recover::RecoverKernel;
 use crate::transfer::gpu::TransferKernel;
 
@@ -38,6 +38,22 @@ impl KernelEntry {
         let start = Instant::now();
         (self.prove)(device).map(|()| start.elapsed())
     }
+}
+
+/// Version of the kernels: of this crate, and a hash of all shaders in both integer forms, with given sizes. What is measured or compiled
+/// holds for one version.
+#[must_use]
+pub fn version(tuning: Tuning) -> String {
+    let mut text = String::new();
+    for kernel in KERNELS {
+        for shader in IntegerForm::ALL.into_iter().flat_map(|form| (kernel.shaders)(form, tuning)) {
+            // A text that cannot be put together is no version of anything: the kernel fails its self-test.
+            text.push_str(&shader.source().unwrap_or_default());
+        }
+    }
+    let digest = keccak256_one(text.as_bytes());
+    let hash: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{hash}", env!("CARGO_PKG_VERSION"))
 }
 
 /// Runs the known-answer test of every kernel on a device.

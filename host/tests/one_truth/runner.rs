@@ -42,7 +42,7 @@ static DEVICES: LazyLock<Vec<(&'static str, Accelerator)>> = LazyLock::new(|| {
 pub(crate) fn device(device: DeviceOptions) -> Option<Accelerator> {
     // Several tests compile at once, perhaps on a busy machine; what is tested is not how fast that is.
     let device = DeviceOptions { self_test_deadline: Duration::from_secs(120), ..device };
-    let options = accelerator::Options { device, sample_seed: Some(1) };
+    let options = accelerator::Options { device, sample_seed: Some(1), ..accelerator::Options::default() };
     match Accelerator::open(&DeviceChoice::Gpu, &options) {
         Ok(accelerator) => Some(accelerator),
         Err(error) => {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::adapter::{self, AdapterInfo, DeviceChoice, NoSuchAdapter};
 use super::buffer::{self, Buffer, Pool, Purpose};
@@ -13,7 +13,7 @@ use super::error::{DeviceError, Site};
 #[cfg(test)]
 use super::events::Events;
 use super::fault::{Fault, FaultPlan, Injector};
-use super::job::Job;
+use super::job::{Course, Job};
 use super::pipeline::{self, Pipeline};
 use super::pipeline_cache::{Identity, PipelineCache};
 use super::shader::{IntegerForm, Shader};
@@ -21,6 +21,13 @@ use super::tuning::Tuning;
 
 /// Most items of one dispatch.
 pub const BATCH_LEN_MAX: usize = 65_536;
+
+/// How often a device that refuses a call is asked whether it is lost, and the time between.
+const LOSS_POLLS: usize = 10;
+const LOSS_PAUSE: Duration = Duration::from_millis(5);
+
+/// Jobs left behind that are remembered.
+const LEFT_BEHIND_MAX: usize = 16;
 
 /// How a device is opened and watched.
 #[derive(Clone, Debug)]
@@ -77,6 +84,8 @@ pub enum OpenError {
 #[derive(Clone)]
 pub struct Device {
     inner: Arc<Inner>,
+    /// Until when this handle's jobs are waited for.
+    patience: Option<Instant>,
 }
 
 struct Inner {
@@ -91,6 +100,8 @@ struct Inner {
     death: Arc<Death>,
     injector: Injector,
     pool: Pool,
+    /// Jobs that nobody waits for and that have not been seen to end.
+    left_behind: Mutex<Vec<(Site, Course)>>,
     polling: Mutex<()>,
     pipeline_cache: Option<PipelineCache>,
     #[cfg(test)]
@@ -208,11 +219,13 @@ impl Device {
                 death,
                 injector,
                 pool: Pool::default(),
+                left_behind: Mutex::default(),
                 polling: Mutex::default(),
                 pipeline_cache,
                 #[cfg(test)]
                 events: Events::default(),
             }),
+            patience: None,
         })
     }
 
@@ -241,6 +254,30 @@ impl Device {
             cache.store();
         }
         self.inner.in_service.store(true, Ordering::Release);
+    }
+
+    /// A handle to the same device whose jobs are waited for until `until` at most: then [`DeviceError::Late`] comes
+    /// for an answer, and the job is left behind. The device lives on; its next jobs come after that one.
+    #[must_use]
+    pub fn with_patience(&self, until: Instant) -> Self {
+        Self { inner: Arc::clone(&self.inner), patience: Some(until) }
+    }
+
+    /// Whether all jobs that were left behind have ended. Does not wait.
+    ///
+    /// # Errors
+    /// [`DeviceError::Deadline`] if one of them is past the deadline: the device is dead then. Or it was before.
+    pub fn has_caught_up(&self) -> Result<bool, DeviceError> {
+        let mut jobs = self.inner.left_behind.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some((site, course)) = jobs.last() {
+            self.check_in_service(site)?;
+            if !course.look(self, site, Duration::ZERO)? {
+                course.check_deadline(self, site)?;
+                return Ok(false);
+            }
+            jobs.pop();
+        }
+        Ok(true)
     }
 
     /// Whether it can still be used.
@@ -305,6 +342,15 @@ impl Device {
 
     /// Writes any number of bytes to the start of a buffer; the last word is filled up with zeros.
     pub(super) fn write_bytes(&self, site: &Site, buffer: &Buffer, bytes: &[u8]) -> Result<(), DeviceError> {
+        if self.inner.injector.corrupts_upload(self.inner.in_service.load(Ordering::Acquire)) {
+            let mut corrupt = bytes.to_vec();
+            corrupt.iter_mut().take(1).for_each(|byte| *byte ^= 1);
+            return self.write_all_bytes(site, buffer, &corrupt);
+        }
+        self.write_all_bytes(site, buffer, bytes)
+    }
+
+    fn write_all_bytes(&self, site: &Site, buffer: &Buffer, bytes: &[u8]) -> Result<(), DeviceError> {
         let (whole, rest) = bytes.split_at(bytes.len() & !3);
         self.write(site, buffer, whole)?;
         if rest.is_empty() {
@@ -341,10 +387,17 @@ impl Device {
         match first {
             None => Ok(value),
             // A lost device answers everything with a validation error, and tells of the loss itself no sooner
-            // than at the next poll: say what is really the matter.
+            // than at the next poll, perhaps another thread's: say what is really the matter. A real validation
+            // error is a mistake of ours, and can wait.
             Some(error) => {
-                let _ = raw.poll(wgpu::PollType::Poll);
-                self.check_alive(site)?;
+                for _ in 0..LOSS_POLLS {
+                    let _ = raw.poll(wgpu::PollType::Poll);
+                    self.check_alive(site)?;
+                    if !matches!(error, wgpu::Error::Validation { .. }) {
+                        break;
+                    }
+                    std::thread::sleep(LOSS_PAUSE);
+                }
                 Err(DeviceError::from_api(site.clone(), error))
             }
         }
@@ -369,6 +422,23 @@ impl Device {
     /// Declares the device dead, unless it is already.
     pub(super) fn bury(&self, reason: &str) {
         self.inner.death.declare(reason);
+    }
+
+    /// How long this handle's jobs are still waited for; `None` is as long as the deadline allows.
+    pub(super) fn patience_left(&self) -> Option<Duration> {
+        self.patience.map(|until| until.saturating_duration_since(Instant::now()))
+    }
+
+    /// Notes a job that nobody waits for any more.
+    pub(super) fn leave_behind(&self, site: Site, course: Course) {
+        if self.is_alive() {
+            let mut jobs = self.inner.left_behind.lock().unwrap_or_else(PoisonError::into_inner);
+            // The queue is in order: where so many are left behind, the oldest says nothing that others do not.
+            if jobs.len() == LEFT_BEHIND_MAX {
+                jobs.remove(0);
+            }
+            jobs.push((site, course));
+        }
     }
 
     pub(super) fn deadline(&self) -> Duration {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::buffer::{self, Buffer, Purpose};
 use super::device::Device;
 use super::error::{DeviceError, Site};
-use super::fault::Fault;
+use super::fault::{Fault, Items};
 use super::pipeline::Pipeline;
 use super::timing::{self, StageTime, Stamps};
 
@@ -183,7 +183,13 @@ impl Job {
         let deadline = self.device.deadline();
         let submitted_at = Instant::now();
         let mapping = Arc::new(AtomicU8::new(MAPPING));
-        let pending = Pending { job: self, staging, submission, mapping, submitted_at, deadline, fault };
+        let seen_from = match fault {
+            Some(Fault::Hang) => None,
+            Some(Fault::Slow { millis, .. }) => Some(submitted_at + Duration::from_millis(millis.into())),
+            _ => Some(submitted_at),
+        };
+        let course = Course { submission, submitted_at, deadline, seen_from };
+        let pending = Pending { job: self, staging, course, mapping, is_over: false, fault };
         pending.job.named_if_lost(pending.map())?;
         Ok(pending)
     }
@@ -302,62 +308,35 @@ const MAP_FAILED: u8 = 2;
 pub struct Pending {
     job: Job,
     staging: Option<Buffer>,
-    submission: wgpu::SubmissionIndex,
+    course: Course,
     mapping: Arc<AtomicU8>,
-    submitted_at: Instant,
-    deadline: Duration,
+    /// Whether the device was seen to have done it.
+    is_over: bool,
     fault: Option<Fault>,
 }
 
-impl Pending {
-    /// Waits for the job's end, but no longer than the device's deadline, counted from the submission.
-    ///
-    /// # Errors
-    /// Any [`DeviceError`]. After [`DeviceError::Deadline`] the device is dead.
-    pub fn wait(self) -> Result<Outputs, DeviceError> {
-        let Job { device, site, .. } = &self.job;
-        let mut is_over = false;
-        loop {
-            device.check_alive(site)?;
-            match self.mapping.load(Ordering::Acquire) {
-                _ if self.fault == Some(Fault::Hang) => {}
-                MAP_FAILED => {
-                    // The API answers calls to a lost device with silence, and mapping with a failure. It tells
-                    // of the loss itself at the next poll.
-                    let _ = device.raw().poll(wgpu::PollType::Poll);
-                    device.bury("results could not be mapped");
-                    device.check_alive(site)?;
-                }
-                MAPPED => break,
-                // Without results to map, the end of the submission is all there is to see.
-                _ if is_over && self.staging.is_none() => break,
-                _ => {}
-            }
-            let left = self.deadline.saturating_sub(self.submitted_at.elapsed());
-            if left.is_zero() {
-                device.bury(&format!("no answer within {:?} in kernel {}", self.deadline, site.kernel));
-                return Err(DeviceError::Deadline { site: site.clone(), deadline: self.deadline });
-            }
-            is_over = self.look(left.min(LOOK))?;
-        }
-        self.staging.as_ref().map_or(Ok(Outputs::default()), |staging| self.collect(staging))
+/// What is known of a submission without its results.
+#[derive(Clone, Debug)]
+pub(super) struct Course {
+    submission: wgpu::SubmissionIndex,
+    submitted_at: Instant,
+    deadline: Duration,
+    /// When a fault lets its end be seen, if ever.
+    seen_from: Option<Instant>,
+}
+
+impl Course {
+    fn is_hidden(&self) -> bool {
+        self.seen_from.is_none_or(|time| Instant::now() < time)
     }
 
-    /// Asks for the results to be mapped once the submission has ended.
-    fn map(&self) -> Result<(), DeviceError> {
-        let Some(staging) = &self.staging else { return Ok(()) };
-        let seen = Arc::clone(&self.mapping);
-        self.job.device.guarded(&self.job.site, |_| {
-            staging.raw().slice(..staging.bytes()).map_async(wgpu::MapMode::Read, move |result| {
-                seen.store(if result.is_ok() { MAPPED } else { MAP_FAILED }, Ordering::Release);
-            });
-        })
+    fn left(&self) -> Duration {
+        self.deadline.saturating_sub(self.submitted_at.elapsed())
     }
 
     /// Lets the API notice what the device has done, for at most `timeout`; true if the submission has ended.
-    fn look(&self, timeout: Duration) -> Result<bool, DeviceError> {
-        let Job { device, site, .. } = &self.job;
-        if self.fault == Some(Fault::Hang) {
+    pub(super) fn look(&self, device: &Device, site: &Site, timeout: Duration) -> Result<bool, DeviceError> {
+        if self.is_hidden() {
             std::thread::sleep(timeout);
             return Ok(false);
         }
@@ -376,6 +355,66 @@ impl Pending {
         }
     }
 
+    /// [`DeviceError::Deadline`], and the device dead, if the submission is past its deadline.
+    pub(super) fn check_deadline(&self, device: &Device, site: &Site) -> Result<(), DeviceError> {
+        if !self.left().is_zero() {
+            return Ok(());
+        }
+        device.bury(&format!("no answer within {:?} in kernel {}", self.deadline, site.kernel));
+        Err(DeviceError::Deadline { site: site.clone(), deadline: self.deadline })
+    }
+}
+
+impl Pending {
+    /// Waits for the job's end, but no longer than the device's deadline, counted from the submission, and no
+    /// longer than the handle's patience ([`Device::with_patience`]).
+    ///
+    /// # Errors
+    /// Any [`DeviceError`]. After [`DeviceError::Deadline`] the device is dead. After [`DeviceError::Late`] it
+    /// lives, and works on: [`Device::has_caught_up`] says whether it still does.
+    pub fn wait(mut self) -> Result<Outputs, DeviceError> {
+        let mut is_over = false;
+        loop {
+            let Job { device, site, .. } = &self.job;
+            device.check_alive(site)?;
+            match self.mapping.load(Ordering::Acquire) {
+                _ if self.course.is_hidden() => {}
+                MAP_FAILED => {
+                    // The API answers calls to a lost device with silence, and mapping with a failure. It tells
+                    // of the loss itself at the next poll.
+                    let _ = device.raw().poll(wgpu::PollType::Poll);
+                    device.bury("results could not be mapped");
+                    device.check_alive(site)?;
+                }
+                MAPPED => break,
+                // Without results to map, the end of the submission is all there is to see.
+                _ if is_over && self.staging.is_none() => break,
+                _ => {}
+            }
+            self.course.check_deadline(device, site)?;
+            let patience = device.patience_left();
+            if patience.is_some_and(|left| left.is_zero()) {
+                let waited = self.course.submitted_at.elapsed();
+                return Err(DeviceError::Late { site: site.clone(), waited });
+            }
+            let timeout = self.course.left().min(LOOK).min(patience.unwrap_or(LOOK));
+            is_over = self.course.look(device, site, timeout)?;
+        }
+        self.is_over = true;
+        self.staging.as_ref().map_or(Ok(Outputs::default()), |staging| self.collect(staging))
+    }
+
+    /// Asks for the results to be mapped once the submission has ended.
+    fn map(&self) -> Result<(), DeviceError> {
+        let Some(staging) = &self.staging else { return Ok(()) };
+        let seen = Arc::clone(&self.mapping);
+        self.job.device.guarded(&self.job.site, |_| {
+            staging.raw().slice(..staging.bytes()).map_async(wgpu::MapMode::Read, move |result| {
+                seen.store(if result.is_ok() { MAPPED } else { MAP_FAILED }, Ordering::Release);
+            });
+        })
+    }
+
     fn collect(&self, staging: &Buffer) -> Result<Outputs, DeviceError> {
         let Job { device, site, reads, .. } = &self.job;
         let view = device
@@ -387,6 +426,9 @@ impl Pending {
             let (bytes, after) = rest.split_at(read.words.len() * 4);
             words.push(Some(self.received(bytes)));
             rest = after;
+        }
+        if let Some(Fault::WrongItems(items)) = self.fault {
+            give_neighbours_answers(&mut words, items, site.batch_len);
         }
         #[cfg(test)]
         device.events().push(super::events::Event::Collected(site.batch_len));
@@ -405,9 +447,34 @@ impl Pending {
 
 impl Drop for Pending {
     /// Staging memory goes back to the pool unmapped, however the job ended. A dead device is not spoken to.
+    ///
+    /// That holds for a job which the device still works on, too. Unmapping takes back a claim to be mapped, so no
+    /// memory is handed out that is mapped or about to be. And its buffers may be handed out: all that a later job
+    /// does with them, uploads included, goes to the same queue, which orders what touches a buffer after what
+    /// touched it before; and the later job's claim to be mapped is made good only after its own submission.
     fn drop(&mut self) {
         if let Some(staging) = &self.staging {
             let _ = self.job.device.guarded(&self.job.site, |_| staging.raw().unmap());
+        }
+        if !self.is_over {
+            self.job.device.leave_behind(self.job.site.clone(), self.course.clone());
+        }
+    }
+}
+
+/// Gives items the answer of the one before (the first the last's): of what was read back, that of most words an item. The
+/// only item of a job has a bit of it flipped.
+fn give_neighbours_answers(words: &mut [Option<Vec<u32>>], items: Items, len: usize) {
+    let is_answer = |words: &&mut Vec<u32>| words.len() > len && words.len().is_multiple_of(len);
+    let Some(answer) = words.iter_mut().flatten().filter(is_answer).max_by_key(|words| words.len()) else {
+        return;
+    };
+    let right = answer.clone();
+    for item in items.of(len) {
+        let neighbour = item.checked_sub(1).unwrap_or(len - 1);
+        // Limb-major, as all streams.
+        for limb in 0..right.len() / len {
+            answer[limb * len + item] = right[limb * len + neighbour] ^ u32::from(len == 1);
         }
     }
 }

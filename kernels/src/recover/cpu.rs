@@ -144,7 +144,7 @@ impl Batch<'_> {
     }
 
     /// The hash that was signed; worked out here and now if the message is a payload.
-    pub(super) fn hash(&self, index: usize) -> Word {
+    pub(crate) fn hash(&self, index: usize) -> Word {
         match &self.messages {
             Messages::Hashes(hashes) => hashes[index],
             Messages::Payloads(payloads) => keccak256_one(payloads.get(index)),

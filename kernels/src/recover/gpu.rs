@@ -7,9 +7,13 @@ use crate::gpu::{
     Site, StageTime, Tuning,
 };
 use crate::keccak::{self, KeccakKernel, keccak256_one};
+use crate::simd::Backend;
 
+use super::audit::{self, Seed};
 use super::curve::{self, Blinding, CombWindow};
-use super::{Batch, HalfWindow, Messages, Rejection, Signature, Signer, Verdict, Word, cpu, limbs, recover};
+use super::{
+    Batch, HalfWindow, Messages, Rejection, Signature, Signer, Verdict, Word, cpu, limbs, recover, recover_on,
+};
 
 /// Words of an affine point.
 const POINT_WORDS: usize = 16;
@@ -184,12 +188,18 @@ impl DeviceKernel for RecoverKernel {
         made_up(len, true)
     }
 
-    fn trial_on_device(&self, device: &Device, trial: &Trial) -> Result<(), DeviceError> {
-        self.recover(device, None, &trial.batch()).map(drop)
+    fn trial_on_device(&self, device: &Device, trial: &Trial, is_checked: bool) -> Result<(), DeviceError> {
+        let batch = trial.batch();
+        if !is_checked {
+            return self.recover(device, None, &batch).map(drop);
+        }
+        let Answer { verdicts, lifted_y, .. } = self.recover_with(device, None, &batch, Hints::LiftedY)?;
+        audit::check(Backend::selected(), &batch, &verdicts, &lifted_y, Seed::random())
+            .map_err(|_| DeviceError::WrongAnswer { site: device.site(Self::NAME, batch.len()), item: 0 })
     }
 
-    fn trial_on_cpu(trial: &Trial) {
-        std::hint::black_box(recover(&trial.batch()));
+    fn trial_on_cpu(backend: Backend, trial: &Trial) {
+        std::hint::black_box(recover_on(backend, &trial.batch()));
     }
 }
 
@@ -222,20 +232,34 @@ impl RecoverKernel {
         hints: Hints,
     ) -> Result<Answer, DeviceError> {
         let mut answer = Answer { verdicts: Vec::with_capacity(batch.len()), ..Answer::default() };
+        self.recover_into(device, keccak, batch, hints, &mut answer)?;
+        Ok(answer)
+    }
+
+    /// [`Self::recover_with`] that adds to an answer as dispatches come back: with an error, those of the first items
+    /// may have come.
+    pub(crate) fn recover_into(
+        &self,
+        device: &Device,
+        keccak: Option<&KeccakKernel>,
+        batch: &Batch<'_>,
+        hints: Hints,
+        answer: &mut Answer,
+    ) -> Result<(), DeviceError> {
         let mut before: Option<Part<'_>> = None;
         let mut start = 0;
         while start < batch.len() {
             let end = Self::part_end(device, keccak, batch, start);
             let next = self.submit(device, keccak, batch.slice(start..end), hints)?;
             if let Some(part) = before.replace(next) {
-                part.finish(&mut answer)?;
+                part.finish(answer)?;
             }
             start = end;
         }
         if let Some(part) = before {
-            part.finish(&mut answer)?;
+            part.finish(answer)?;
         }
-        Ok(answer)
+        Ok(())
     }
 
     /// Recovers as many items of a batch as one job takes, and says how long each stage took on the device; nothing

@@ -159,6 +159,11 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// The signature of an item.
+    pub(crate) const fn signature(&self, index: usize) -> &'a Signature {
+        &self.signatures[index]
+    }
+
     /// The items of a range.
     ///
     /// # Panics

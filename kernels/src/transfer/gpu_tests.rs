@@ -217,7 +217,13 @@ fn accelerator(fault: Option<FaultPlan>) -> Option<Accelerator> {
     device(DeviceOptions::default())?;
     let deadline = std::time::Duration::from_secs(2);
     let device = DeviceOptions { deadline, fault, ..DeviceOptions::default() };
-    Some(Accelerator::open(&DeviceChoice::Gpu, &Options { device, sample_seed: Some(1) }).unwrap())
+    Some(
+        Accelerator::open(
+            &DeviceChoice::Gpu,
+            &Options { device, sample_seed: Some(1), ..Options::default() },
+        )
+        .unwrap(),
+    )
 }
 
 fn assert_accelerator_equals_serial(accelerator: &Accelerator, batch: &Batch) {
