@@ -3,12 +3,13 @@
 // One invocation works out one Q. It starts at beta G on the isomorphic curve of the item's table, adds a digit of
 // each half of u2 and doubles five times, 26 times over, goes back to the curve itself by its Z, and adds the digits
 // of u1 from a comb of multiples of G. All digits are odd, so every invocation adds at every step, and no step adds
-// infinity. The start is secret, so nobody can aim at an addition that is exceptional; if one is, Z becomes and stays 0.
+// infinity. The start is secret, and so is the point that is added last, so nobody can aim at an addition that is
+// exceptional; if one is, Z becomes and stays 0.
 //
 // The additions from the table and those from the comb each have their own place in the text, though compilers put a
 // copy there: shared, software adapters would load from both and multiply by the endomorphism for both.
 //
-// Cost: 125 doublings and 84 additions, 27M for the endomorphism and Z: 1074M + 752S.
+// Cost: 125 doublings and 85 additions, 27M for the endomorphism and Z: 1082M + 755S.
 
 #import lib/point
 #import lib/field_power
@@ -26,7 +27,7 @@ struct Entry {
 @group(0) @binding(1) var<storage, read> digits: array<u32>;
 // Odd multiples of R: entry e of item i at i * ENTRIES + e.
 @group(0) @binding(2) var<storage, read> table: array<Entry>;
-// Odd multiples of 2^(8 w) G: entry e of window w at w * COMB_ENTRIES + e.
+// Odd multiples of 2^(8 w) G: entry e of window w at w * COMB_ENTRIES + e. Behind them the point that is added last.
 @group(0) @binding(3) var<storage, read> comb: array<Entry>;
 
 @compute @workgroup_size(WORKGROUP_LEN)
@@ -82,22 +83,24 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         }
     }
 
-    // The comb is of the curve itself.
+    // The comb is of the curve itself. One turn more takes the point behind it, whatever the digit.
     q.z = fe_mul(q.z, load_point(16u, item));
     var place = 0u;
     loop {
         let word = place / COMB_DIGITS_PER_WORD + 2u * HALF_WORDS;
         let shift = COMB_WINDOW_BITS * (place % COMB_DIGITS_PER_WORD);
         let v = (digits[word * n + item] >> shift) & (2u * COMB_ENTRIES - 1u);
-        let entry = comb[place * COMB_ENTRIES + select(v - COMB_ENTRIES, COMB_ENTRIES - 1u - v, v < COMB_ENTRIES)];
+        let is_digit = place < COMB_DIGITS;
+        let multiple = select(v - COMB_ENTRIES, COMB_ENTRIES - 1u - v, v < COMB_ENTRIES);
+        let entry = comb[place * COMB_ENTRIES + select(0u, multiple, is_digit)];
         var y = fe_from_words(Words(entry.y_lo, entry.y_hi));
-        if (v < COMB_ENTRIES) != is_comb_negative {
+        if is_digit && (v < COMB_ENTRIES) != is_comb_negative {
             y = fe_neg(y);
         }
         q = point_add_affine(q, fe_from_words(Words(entry.x_lo, entry.x_hi)), y);
         continuing {
             place++;
-            break if place >= COMB_DIGITS;
+            break if place >= COMB_DIGITS + 1u;
         }
     }
     store_point(0u, item, fe_words_weak(q.x));

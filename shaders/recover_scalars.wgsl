@@ -3,8 +3,8 @@
 // One invocation takes a chain of CHAIN_LEN items, a stride apart, and inverts their r together (Montgomery's trick). No
 // denominator is 0: a signature that was rejected has 1 for r and s.
 //
-// The ladder starts at a secret point beta G, which its doublings turn into 2^d beta G; so u1 is handed on as
-// u1 - 2^d beta.
+// The ladder starts at a secret point beta G, which its doublings turn into 2^d beta G, and ends with another, gamma G; so
+// u1 is handed on as u1 - 2^d beta - gamma.
 //
 // Cost an item: 5 scalar multiplications, 452 / CHAIN_LEN for the inverse, 2 and a half for the halves of u2.
 
@@ -15,7 +15,7 @@
 @group(0) @binding(0) var<storage, read> digests: array<u32>;
 @group(0) @binding(1) var<storage, read> signatures: array<u32>;
 @group(0) @binding(2) var<storage, read> status: array<u32>;
-// beta G: x, y, eight words each; -2^d beta.
+// beta G: x, y, eight words each; -2^d beta - gamma.
 @group(0) @binding(3) var<storage, read> blinding: array<u32>;
 // Words of digits: u2 (both halves), then u1; a last word says whether u1 is to be taken negative.
 @group(0) @binding(4) var<storage, read_write> digits: array<u32>;

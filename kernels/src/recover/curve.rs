@@ -73,16 +73,20 @@ pub(super) fn module_text() -> String {
     text
 }
 
-/// The comb: entry e of window w, at `w * entries + e`, is (2 e + 1) 2^(bits w) G as x, then y, eight words each.
+/// The comb: entry e of window w, at `w * entries + e`, is (2 e + 1) 2^(bits w) G as x, then y, eight words each. After
+/// the last window comes γG.
 ///
 /// With odd digits alone no entry is infinity and none is needed for zero. (Offsets that keep ordinary digits from
 /// zero must be chosen with care: neighbouring windows may meet in one point.)
-pub(super) fn comb(window: CombWindow) -> Vec<u32> {
+pub(super) fn comb(window: CombWindow, blinding: &Blinding) -> Vec<u32> {
     let step = |base: &ProjectivePoint| Some((0..window.bits).fold(*base, |point, _| point.double()));
     let bases: Vec<_> = std::iter::successors(Some(ProjectivePoint::GENERATOR), step)
         .take(window.digits() as usize)
         .collect();
-    bases.par_iter().flat_map_iter(|base| multiples(base, window.entries() as usize)).collect()
+    let mut comb: Vec<u32> =
+        bases.par_iter().flat_map_iter(|base| multiples(base, window.entries() as usize)).collect();
+    comb.extend(blinding.last_point());
+    comb
 }
 
 /// The words of so many odd multiples of a point.
@@ -93,13 +97,16 @@ fn multiples(base: &ProjectivePoint, count: usize) -> Vec<u32> {
     ProjectivePoint::batch_normalize(entries.as_slice()).iter().flat_map(point_words).collect()
 }
 
-/// The secret point at which a ladder starts.
+/// The secret points at which a ladder starts and ends: βG and γG.
 ///
-/// Without it anyone could make the last addition exceptional (R = kG, s = ±z/k) and send whole blocks down the slow
-/// path. With it the sums on the way are uniform points that nobody can aim at.
+/// Without them anyone could make the last addition exceptional (R = kG, s = ±z/k) and send whole blocks down the slow
+/// path. With β the sums on the way are uniform points that nobody can aim at, but for the last few: before the last digit
+/// of the comb, the sum is Q less one of the comb's 2^w points for it, and who makes Q twice such a point is right once in
+/// 2^w times. So what is added last is γG, and the comb adds up to as much less.
 #[derive(Clone)]
 pub(super) struct Blinding {
     beta: Scalar,
+    gamma: Scalar,
 }
 
 impl Blinding {
@@ -107,25 +114,35 @@ impl Blinding {
     /// is a keyed pseudorandom function, which is as much as a per-process secret needs.
     pub(super) fn random() -> Self {
         let keys = RandomState::new();
-        let mut bytes = [0; 32];
+        let mut bytes = [0; 64];
         for (count, eight) in (0_u64..).zip(bytes.chunks_exact_mut(8)) {
             eight.copy_from_slice(&keys.hash_one(count).to_le_bytes());
         }
-        let beta = <Scalar as k256::elliptic_curve::ops::Reduce<k256::FieldBytes>>::reduce(&bytes.into());
-        Self::new(beta)
+        let [beta, gamma] = [0, 32].map(|start| {
+            let bytes: Word = bytes[start..start + 32].try_into().expect("32 bytes");
+            <Scalar as k256::elliptic_curve::ops::Reduce<k256::FieldBytes>>::reduce(&bytes.into())
+        });
+        Self::new(beta, gamma)
     }
 
-    /// βG must not be infinity: 0 is taken for 1.
-    pub(super) fn new(beta: Scalar) -> Self {
-        Self { beta: if bool::from(beta.is_zero()) { Scalar::ONE } else { beta } }
+    /// Neither point must be infinity: 0 is taken for 1.
+    pub(super) fn new(beta: Scalar, gamma: Scalar) -> Self {
+        let [beta, gamma] =
+            [beta, gamma].map(|scalar| if bool::from(scalar.is_zero()) { Scalar::ONE } else { scalar });
+        Self { beta, gamma }
     }
 
-    /// βG as x, y, and −2^d β with d the doublings of a ladder; eight words each.
+    /// βG as x, y, and −2^d β − γ with d the doublings of a ladder; eight words each.
     pub(super) fn words(&self, window: HalfWindow) -> Vec<u32> {
         let mut all = point_words(&(ProjectivePoint::GENERATOR * self.beta).to_affine()).to_vec();
         let doubled = (0..window.doublings()).fold(self.beta, |sum, _| sum + sum);
-        all.extend(words(&(-doubled).to_repr().into()));
+        all.extend(words(&(-doubled - self.gamma).to_repr().into()));
         all
+    }
+
+    /// γG as x, y; eight words each.
+    fn last_point(&self) -> [u32; 16] {
+        point_words(&(ProjectivePoint::GENERATOR * self.gamma).to_affine())
     }
 }
 

@@ -286,7 +286,7 @@ impl RecoverKernel {
         blinding: &Blinding,
     ) -> Result<Self, DeviceError> {
         let stages = <[Pipeline; 5]>::try_from(pipelines).expect("five shaders, five pipelines");
-        let comb = device.upload(Self::NAME, &curve::comb(comb_window(device.tuning())))?;
+        let comb = device.upload(Self::NAME, &curve::comb(comb_window(device.tuning()), blinding))?;
         let blinding = device.upload(Self::NAME, &blinding.words(half_window(device.tuning())))?;
         Ok(Self { stages, comb, blinding })
     }

@@ -281,7 +281,7 @@ fn table_entries_have_the_size_that_rust_packs() {
     for bits in [4, 8] {
         let window = CombWindow { bits };
         let entries = usize::try_from(window.entries() * window.digits()).unwrap();
-        assert_eq!(curve::comb(window).len() * 4, 64 * entries);
+        assert_eq!(curve::comb(window, &Blinding::random()).len() * 4, 64 * (entries + 1));
     }
 }
 
@@ -304,36 +304,46 @@ fn with_factors(nonce: &Scalar, u1: &Scalar, u2: &Scalar) -> (Word, Signature) {
     (to_word(-(r_scalar * u1)), Signature { r, s: to_word(s), recovery_id })
 }
 
+/// 2^248: what the comb adds last are odd multiples of it, up to 255, times G.
+fn comb_top() -> Scalar {
+    reduced(&U256::ONE.shl_vartime(256 - 8).to_be_bytes().into())
+}
+
 /// The point that the comb adds last, for a blinded u1, as a multiple of G.
 fn last_comb_point(blinded_u1: &Scalar) -> Scalar {
     let (top_digit, is_negative) = limbs::tests::top_comb_digit(&to_word(*blinded_u1));
-    let base = reduced(&U256::ONE.shl_vartime(256 - 8).to_be_bytes().into());
-    let point = base * Scalar::from(top_digit);
+    let point = comb_top() * Scalar::from(top_digit);
     if is_negative { -point } else { point }
 }
 
 #[test]
 fn exceptional_additions_end_on_the_cpu_and_spoil_no_neighbour() {
     let mut numbers = Numbers::new(51);
-    let beta = numbers.scalar();
+    let (beta, gamma) = (numbers.scalar(), numbers.scalar());
     let mut items = Vec::new();
     let mut aimed = 0;
-    for i in 0..200 {
+    for i in 0..240 {
         let (nonce, u1, u2) = (numbers.scalar(), numbers.scalar(), numbers.scalar());
-        items.push(match i % 5 {
+        items.push(match i % 6 {
             // The first addition: beta G and d R are equal, or opposite, for the top digit d of the first half of u2.
             0 | 1 => {
                 aimed += 1;
                 let (digit, is_negative) = limbs::tests::top_half_digit(&to_word(u2));
                 let nonce = beta * Scalar::from(digit).invert().unwrap();
-                let nonce = if is_negative == (i % 5 == 0) { nonce } else { -nonce };
+                let nonce = if is_negative == (i % 6 == 0) { nonce } else { -nonce };
                 with_factors(&nonce, &u1, &u2)
             }
-            // The last: the sum so far is the comb's point, and Q twice that.
+            // The comb's last: the sum so far is the comb's point.
             2 => {
                 aimed += 1;
-                let last = last_comb_point(&(u1 - doubled(beta)));
-                let u2 = (last + last - u1) * nonce.invert().unwrap();
+                let last = last_comb_point(&(u1 - doubled(beta) - gamma));
+                let u2 = (last + last + gamma - u1) * nonce.invert().unwrap();
+                with_factors(&nonce, &u1, &u2)
+            }
+            // The last of all: Q is twice what is added then.
+            3 => {
+                aimed += 1;
+                let u2 = (gamma + gamma - u1) * nonce.invert().unwrap();
                 with_factors(&nonce, &u1, &u2)
             }
             _ => with_factors(&nonce, &u1, &u2),
@@ -343,7 +353,8 @@ fn exceptional_additions_end_on_the_cpu_and_spoil_no_neighbour() {
     for form in IntegerForm::ALL {
         let Some(bench) = bench(form) else { return };
         let Bench { device, pipelines, .. } = bench;
-        let aimed_at = RecoverKernel::with_blinding(device, pipelines.clone(), &Blinding::new(beta)).unwrap();
+        let aimed_at =
+            RecoverKernel::with_blinding(device, pipelines.clone(), &Blinding::new(beta, gamma)).unwrap();
         let batch = Batch::new(Messages::Hashes(&hashes), &signatures).unwrap();
         let answer = aimed_at.recover(device, None, &batch).unwrap();
         assert_eq!(answer.redone, aimed, "seed 51 in {form}");
@@ -351,6 +362,33 @@ fn exceptional_additions_end_on_the_cpu_and_spoil_no_neighbour() {
         // Nobody can aim at a blinding that he does not know.
         let verdicts = on_device(bench, &hashes, &signatures, 0);
         assert_oracle(&format!("seed 51, blinded, in {form}"), &hashes, &signatures, &verdicts);
+    }
+}
+
+#[test]
+fn guesses_at_the_end_of_the_comb_find_nothing() {
+    // Whoever makes Q twice a point that the comb may add last: all of them, so that a ladder that ended there would meet
+    // an exception about once here, whatever its blinding.
+    let mut numbers = Numbers::new(53);
+    let items = (0..128).flat_map(|i| {
+        let point = comb_top() * Scalar::from(2 * i + 1_u32);
+        [point, -point].map(|point| {
+            let (nonce, u1) = (numbers.scalar(), numbers.scalar());
+            with_factors(&nonce, &u1, &((point + point - u1) * nonce.invert().unwrap()))
+        })
+    });
+    let (hashes, signatures): (Vec<_>, Vec<_>) = items.unzip();
+    for form in IntegerForm::ALL {
+        let Some(bench) = bench(form) else { return };
+        for _ in 0..4 {
+            let blinding = Blinding::random();
+            let kernel =
+                RecoverKernel::with_blinding(&bench.device, bench.pipelines.clone(), &blinding).unwrap();
+            let batch = Batch::new(Messages::Hashes(&hashes), &signatures).unwrap();
+            let answer = kernel.recover(&bench.device, None, &batch).unwrap();
+            assert_eq!(answer.redone, 0, "{form}");
+            assert_oracle(&format!("seed 53 in {form}"), &hashes, &signatures, &answer.verdicts);
+        }
     }
 }
 
