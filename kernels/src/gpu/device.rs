@@ -13,7 +13,8 @@ use super::error::{DeviceError, Site};
 #[cfg(test)]
 use super::events::Events;
 use super::fault::{Fault, FaultPlan, Injector};
-use super::job::{Course, Job};
+use super::job::Job;
+use super::pending::Course;
 use super::pipeline::{self, Pipeline};
 use super::pipeline_cache::{Identity, PipelineCache};
 use super::shader::{IntegerForm, Shader};

@@ -104,7 +104,7 @@ pub enum DeviceError {
         /// What is wrong with the text.
         source: ShaderError,
     },
-    /// The output still holds the sentinel it was filled with: the kernel did not write this item.
+    /// The output still holds the zero that it was cleared to: the kernel did not write this item.
     #[error("{site}: item {item} was never written")]
     Unanswered {
         /// Where it was noticed.

@@ -7,8 +7,8 @@
 //! - **Every wait ends** at a deadline. The device is then dead: it is leaked, never dropped, and no later
 //!   call waits for it. A caller who has something better to do than wait that long gives a handle less patience
 //!   ([`Device::with_patience`]): its jobs are then left behind, and the device lives.
-//! - **No silence is taken for an answer**: shaders compile inside error scopes, status words start as a
-//!   [`SENTINEL`], and the runtime checks of shaders stay on.
+//! - **No silence is taken for an answer**: shaders compile inside error scopes, status words start as 0,
+//!   which is no status, and the runtime checks of shaders stay on.
 //! - **Every shader keeps the house rules** ([`lint`]) before a driver sees it.
 //! - **Failures can be had on demand** ([`Fault`]), by the same paths that real ones take.
 //!
@@ -28,6 +28,7 @@ pub(crate) mod events;
 mod fault;
 mod job;
 pub mod lint;
+mod pending;
 mod pipeline;
 #[allow(
     unsafe_code,
@@ -45,9 +46,10 @@ pub use buffer::Buffer;
 pub use device::{BATCH_LEN_MAX, Device, DeviceOptions, OpenError};
 pub use error::{DeviceError, ShaderError, Site};
 pub use fault::{Fault, FaultPlan, Items, ParseFaultError};
-pub use job::{Job, Outputs, Pending, Readback};
+pub use job::{Job, Readback};
+pub use pending::{Outputs, Pending};
 pub use pipeline::Pipeline;
-pub use shader::{BindingAccess, CheckedShader, IntegerForm, Module, SENTINEL, Shader, WORKGROUP_LEN};
+pub use shader::{BindingAccess, CheckedShader, IntegerForm, Module, Shader, WORKGROUP_LEN};
 pub use timing::StageTime;
 pub use tuning::{Tuning, TuningError};
 

@@ -16,9 +16,6 @@ use super::lint;
 /// Threads of a workgroup unless a shader says otherwise; injected as `WORKGROUP_LEN`.
 pub const WORKGROUP_LEN: u32 = 64;
 
-/// What a status word holds before a kernel has written it; injected as `SENTINEL`.
-pub const SENTINEL: u32 = 0xA5A5_5A5A;
-
 /// Which integers a kernel's text is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum IntegerForm {
@@ -136,7 +133,7 @@ impl Shader {
     /// [`ShaderError::UnknownImport`].
     pub fn source(&self) -> Result<String, ShaderError> {
         let mut out = String::new();
-        let built_in = [("WORKGROUP_LEN", self.workgroup_len), ("SENTINEL", SENTINEL)];
+        let built_in = [("WORKGROUP_LEN", self.workgroup_len)];
         for (name, value) in built_in.iter().chain(&self.constants) {
             let _ = writeln!(out, "const {name}: u32 = {value}u;");
         }

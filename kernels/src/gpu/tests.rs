@@ -37,7 +37,7 @@ fn double(device: &Device, words: &[u32]) -> Result<Vec<u32>, DeviceError> {
     let mut job = device.job("double", words.len());
     let input = job.upload(words)?;
     let middle = job.buffer(words.len())?;
-    let output = job.buffer_filled(words.len(), SENTINEL)?;
+    let output = job.buffer(words.len())?;
     job.dispatch(&pipelines[0], words.len(), &[&input, &middle]);
     job.dispatch(&pipelines[0], words.len(), &[&middle, &output]);
     let read = job.read(&output);

@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::shader::WORKGROUP_LEN;
 
-/// Sizes with which kernels are compiled. The default is what was measured best on lavapipe (`shaders/README.md`).
+/// Sizes with which kernels are compiled. The defaults come from reckoning and from lavapipe; a hardware adapter is to be
+/// swept (`recover_device --sweep`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tuning {
     workgroup_len: u32,

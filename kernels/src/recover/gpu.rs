@@ -394,7 +394,7 @@ fn upload_digests(job: &Job, digests: &[Word]) -> Result<Buffer, DeviceError> {
 }
 
 /// r, s (lowest word first) and the recovery id, limb-major. With the id a flag: only a digest from the device can have
-/// been left unwritten; one that is given may be anything, even the sentinel.
+/// been left unwritten; one that is given may be anything, even zero.
 fn pack_signatures(signatures: &[Signature], are_hashed_here: bool) -> Vec<u32> {
     let flag = if are_hashed_here { HASHED_HERE } else { 0 };
     let len = signatures.len();
