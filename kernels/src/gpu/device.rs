@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::adapter::{self, AdapterInfo, DeviceChoice, NoSuchAdapter};
@@ -103,7 +103,6 @@ struct Inner {
     pool: Pool,
     /// Jobs that nobody waits for and that have not been seen to end.
     left_behind: Mutex<Vec<(Site, Course)>>,
-    polling: Mutex<()>,
     pipeline_cache: Option<PipelineCache>,
     #[cfg(test)]
     events: Events,
@@ -221,7 +220,6 @@ impl Device {
                 injector,
                 pool: Pool::default(),
                 left_behind: Mutex::default(),
-                polling: Mutex::default(),
                 pipeline_cache,
                 #[cfg(test)]
                 events: Events::default(),
@@ -466,15 +464,6 @@ impl Device {
     /// Compiled pipelines that are kept on disk.
     pub(super) fn pipeline_cache(&self) -> Option<&PipelineCache> {
         self.inner.pipeline_cache.as_ref()
-    }
-
-    /// The turn to wait for the device inside the API; `None` while another thread has it.
-    pub(super) fn turn_to_poll(&self) -> Option<MutexGuard<'_, ()>> {
-        match self.inner.polling.try_lock() {
-            Ok(turn) => Some(turn),
-            Err(TryLockError::Poisoned(turn)) => Some(turn.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
     }
 
     pub(super) fn queue(&self) -> &wgpu::Queue {

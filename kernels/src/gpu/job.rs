@@ -1,6 +1,8 @@
 //! Jobs: uploads, dispatches in order, and what is to be read back.
 
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::buffer::{self, Buffer, Purpose};
 use super::device::Device;
@@ -160,11 +162,13 @@ impl Job {
             _ => {}
         }
         let staging = self.named_if_lost(self.staging())?;
-        let submitted = self.device.guarded(&self.site, |raw| self.encode_and_submit(raw, staging.as_ref()));
-        let submission = self.named_if_lost(submitted)?;
+        let is_done = Arc::new(AtomicBool::new(false));
+        let submitted =
+            self.device.guarded(&self.site, |raw| self.encode_and_submit(raw, staging.as_ref(), &is_done));
+        self.named_if_lost(submitted)?;
         #[cfg(test)]
         self.device.events().push(super::events::Event::Submitted(self.site.batch_len));
-        Pending::begin(self, staging, submission, fault)
+        Pending::begin(self, staging, is_done, fault)
     }
 
     /// [`Self::submit`] and [`Pending::wait`].
@@ -204,7 +208,7 @@ impl Job {
         })
     }
 
-    fn encode_and_submit(&self, raw: &wgpu::Device, staging: Option<&Buffer>) -> wgpu::SubmissionIndex {
+    fn encode_and_submit(&self, raw: &wgpu::Device, staging: Option<&Buffer>, is_done: &Arc<AtomicBool>) {
         let label = Some(self.site.kernel);
         let mut encoder = raw.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
         let stamps = self.is_timed.then(|| Stamps::new(raw, self.timed_stages().count()));
@@ -238,7 +242,9 @@ impl Job {
         if let (Some(stamps), Some(staging)) = (stamps, staging) {
             stamps.gather(&mut encoder, staging.raw(), offset);
         }
-        self.device.queue().submit([encoder.finish()])
+        let is_done = Arc::clone(is_done);
+        encoder.on_submitted_work_done(move || is_done.store(true, Ordering::Release));
+        self.device.queue().submit([encoder.finish()]);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Jobs on their way: a wait that ends, and what comes back.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use super::buffer::Buffer;
@@ -14,8 +14,11 @@ use super::timing::{self, StageTime};
 /// How long one look at the device lasts, so that another thread's verdict on it is seen soon.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// How long a thread stands back while another one looks.
-const SHORT_LOOK: Duration = Duration::from_micros(200);
+/// How long a thread that waits asks again at once, for the sake of short jobs. After that it sleeps in between.
+const EAGER: Duration = Duration::from_micros(200);
+
+/// The longest sleep between two questions.
+const PAUSE_MAX: Duration = Duration::from_micros(500);
 
 const MAPPING: u8 = 0;
 const MAPPED: u8 = 1;
@@ -36,7 +39,8 @@ pub struct Pending {
 /// What is known of a submission without its results.
 #[derive(Clone, Debug)]
 pub(super) struct Course {
-    submission: wgpu::SubmissionIndex,
+    /// Set by the API, in whichever thread asks it for news.
+    is_done: Arc<AtomicBool>,
     submitted_at: Instant,
     deadline: Duration,
     /// When a fault lets its end be seen, if ever.
@@ -58,18 +62,27 @@ impl Course {
             std::thread::sleep(timeout);
             return Ok(false);
         }
-        // wgpu asserts, in the thread whose wait times out, that no other thread has meanwhile seen the queue run empty
-        // (30.0, `Device::maintain`): so one thread polls, which makes the callbacks of all, and others look again soon.
-        let Some(_turn) = device.turn_to_poll() else {
-            std::thread::sleep(timeout.min(SHORT_LOOK));
-            return Ok(false);
-        };
-        let submission_index = Some(self.submission.clone());
-        let poll = wgpu::PollType::Wait { submission_index, timeout: Some(timeout) };
-        match device.guarded(site, |raw| raw.poll(poll))? {
-            Ok(_) => Ok(true),
-            Err(wgpu::PollError::Timeout) => Ok(false),
-            Err(error) => Err(DeviceError::Internal { site: site.clone(), detail: error.to_string() }),
+        // Never by waiting inside the API: wgpu asserts, in a thread whose wait times out, that no other thread has seen the
+        // queue run empty meanwhile, by a wait or a submission of its own (30.0, `Device::maintain`).
+        let began_at = Instant::now();
+        let mut pause = EAGER / 8;
+        loop {
+            let polled = device.guarded(site, |raw| raw.poll(wgpu::PollType::Poll))?;
+            polled
+                .map_err(|error| DeviceError::Internal { site: site.clone(), detail: error.to_string() })?;
+            if self.is_done.load(Ordering::Acquire) {
+                return Ok(true);
+            }
+            let waited = began_at.elapsed();
+            if waited >= timeout {
+                return Ok(false);
+            }
+            if self.submitted_at.elapsed() < EAGER {
+                std::thread::yield_now();
+            } else {
+                std::thread::sleep(pause.min(timeout - waited));
+                pause = (pause * 2).min(PAUSE_MAX);
+            }
         }
     }
 
@@ -88,7 +101,7 @@ impl Pending {
     pub(super) fn begin(
         job: Job,
         staging: Option<Buffer>,
-        submission: wgpu::SubmissionIndex,
+        is_done: Arc<AtomicBool>,
         fault: Option<Fault>,
     ) -> Result<Self, DeviceError> {
         let deadline = job.device.deadline();
@@ -98,7 +111,7 @@ impl Pending {
             Some(Fault::Slow { millis, .. }) => Some(submitted_at + Duration::from_millis(millis.into())),
             _ => Some(submitted_at),
         };
-        let course = Course { submission, submitted_at, deadline, seen_from };
+        let course = Course { is_done, submitted_at, deadline, seen_from };
         let mapping = Arc::new(AtomicU8::new(MAPPING));
         let pending = Self { job, staging, course, mapping, is_over: false, fault };
         pending.job.named_if_lost(pending.map())?;
