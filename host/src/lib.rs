@@ -20,3 +20,4 @@ pub mod rules;
 pub mod run;
 pub mod spec;
 pub mod state;
+pub mod trie;
