@@ -44,6 +44,52 @@ pub(super) fn hash_pages<V: Entry>(
     Ok(())
 }
 
+/// Hands each node of some jobs of one page that is up to date to `take`.
+pub(super) fn encode_nodes<V: Entry>(
+    page: &Page<V>,
+    jobs: &Jobs,
+    encode: &impl Fn(&V, &mut Vec<u8>),
+    mut take: impl FnMut(&[u8]),
+) {
+    let (mut value, mut node) = (Vec::new(), Vec::new());
+    for job in &jobs.entries {
+        let (key, entry) = (page.key(job.entry), page.value(job.entry));
+        node.clear();
+        match entry.node() {
+            None => {
+                value.clear();
+                encode(entry, &mut value);
+                push_leaf(key, [job.hang.into(), entry.key_len()], &value, &mut node);
+            }
+            Some(known) if known.path_len == job.hang => continue,
+            Some(known) => {
+                push_extension(key, [job.hang.into(), known.path_len.into()], &known.node, &mut node);
+            }
+        }
+        take(&node);
+    }
+    for job in &jobs.branches {
+        node.clear();
+        push_branch(children_of(page, job, &jobs.children), &mut node);
+        take(&node);
+        if job.hang < job.depth {
+            let branch = NodeRef::to(&node);
+            node.clear();
+            push_extension(page.key(job.entry), [job.hang.into(), job.depth.into()], &branch, &mut node);
+            take(&node);
+        }
+    }
+}
+
+fn children_of<'a, V: Entry>(
+    page: &'a Page<V>,
+    job: &BranchJob,
+    children: &'a [Child],
+) -> impl Iterator<Item = (u8, &'a NodeRef)> + Clone {
+    let [begin, end] = job.children.map(|at| at as usize);
+    children[begin..end].iter().map(|child| (child.nibble, page.reference(child.source)))
+}
+
 /// Answers in the order of the jobs, of which each thread does some.
 fn in_tasks<J: Sync>(
     jobs: &[J],

@@ -24,6 +24,8 @@ mod nibbles;
 mod node;
 mod ordered;
 mod page;
+mod partial;
+mod proof;
 mod spine;
 #[cfg(test)]
 mod tests;
@@ -32,6 +34,7 @@ mod tree;
 pub use node::NodeRef;
 pub use ordered::ordered_root;
 pub use page::{Blinded, Entry};
+pub use partial::{Known, MalformedTrie};
 pub use tree::Trie;
 
 use alloy_primitives::B256;

@@ -12,6 +12,12 @@ pub(super) const fn nibble(key: &Key, index: usize) -> u8 {
     if index % 2 == 0 { byte >> 4 } else { byte & 15 }
 }
 
+/// Sets the nibble at an index below [`KEY_NIBBLES`] to one below 16.
+pub(super) const fn set_nibble(key: &mut Key, index: usize, nibble: u8) {
+    let byte = &mut key[index / 2];
+    *byte = if index % 2 == 0 { *byte & 0x0f | nibble << 4 } else { *byte & 0xf0 | nibble };
+}
+
 /// How many nibbles two keys have in common from the start.
 pub(super) fn shared(a: &Key, b: &Key) -> u8 {
     let words = a.chunks_exact(8).zip(b.chunks_exact(8));

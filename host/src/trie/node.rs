@@ -48,6 +48,11 @@ impl NodeRef {
         Self(item)
     }
 
+    /// The reference to a node by its encoding.
+    pub(super) fn to(encoding: &[u8]) -> Self {
+        if encoding.len() < 32 { Self::embedded(encoding) } else { Self::hash(&keccak256(encoding).0) }
+    }
+
     /// The RLP item.
     #[inline]
     pub fn as_rlp(&self) -> &[u8] {

@@ -188,8 +188,26 @@ impl<V: Entry> Page<V> {
     pub(super) fn walk(&mut self, page: u32, jobs: &mut Jobs) {
         let is_dirty = std::mem::take(&mut self.is_dirty);
         if !is_dirty.is_empty() {
-            self.top = jobs.walk(page, (&self.keys, &self.gaps), &is_dirty, self.hang);
+            self.top = self.walk_over(page, &is_dirty, jobs);
         }
+    }
+
+    /// Notes down the nodes above some entries.
+    ///
+    /// # Panics
+    /// If there are no entries, or not as many marks.
+    pub(super) fn walk_over(&self, page: u32, is_marked: &[bool], jobs: &mut Jobs) -> Source {
+        jobs.walk(page, (&self.keys, &self.gaps), is_marked, self.hang)
+    }
+
+    /// The entries before, at and after a key.
+    pub(super) fn around(&self, key: &Key) -> [Option<usize>; 3] {
+        let found = self.keys.binary_search_by(|other| order(other, key));
+        let (before, at, after) = match found {
+            Ok(at) => (at.checked_sub(1), Some(at), at + 1),
+            Err(at) => (at.checked_sub(1), None, at),
+        };
+        [before, at, (after < self.len()).then_some(after)]
     }
 
     /// Makes changes. Removing what is not there changes nothing.

@@ -1,7 +1,7 @@
-use super::{Blinded, Entry, Key, NodeRef, Trie, ordered_root};
+use super::{Blinded, Entry, Key, Known, MalformedTrie, NodeRef, Trie, ordered_root};
 use alloy_primitives::{B256, keccak256};
 use alloy_trie::{HashBuilder, Nibbles};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Bytes as they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,26 +125,102 @@ fn lists_have_the_roots_of_alloy_trie() {
     }
 }
 
-/// A value, or a node that is not known.
-#[derive(Clone, Debug)]
-enum Partial {
-    Value(Value),
-    Blinded(Blinded),
+fn encode_known(known: &Known<Value>, out: &mut Vec<u8>) {
+    encode(known.value().expect("asked for values alone"), out);
 }
 
-impl Entry for Partial {
-    fn blinded(&self) -> Option<&Blinded> {
-        match self {
-            Self::Value(_) => None,
-            Self::Blinded(blinded) => Some(blinded),
+/// The trie below a root as far as some nodes tell.
+fn open(root: B256, nodes: &HashMap<B256, Vec<u8>>) -> Result<Trie<Known<Value>>, MalformedTrie> {
+    let node = |hash: &B256| nodes.get(hash).map(Vec::as_slice);
+    Trie::open(root, &node, &|bytes| Ok(Value(bytes.to_vec())), &encode)
+}
+
+fn by_hash(nodes: Vec<Vec<u8>>) -> HashMap<B256, Vec<u8>> {
+    nodes.into_iter().map(|node| (keccak256(&node), node)).collect()
+}
+
+/// Some changes to a trie of `len` entries, to a partly known one with the nodes for the keys that they are about.
+fn witnessed(seed: u64, len: usize, changes_len: usize) {
+    let mut random = Random(seed);
+    let mut entries = BTreeMap::new();
+    while entries.len() < len {
+        entries.insert(random.key(&entries), random.value());
+    }
+    let mut whole = Trie::from_entries(entries.clone().into_iter().collect());
+    let root = whole.commit(Vec::new(), &encode).unwrap();
+    let keys: Vec<Key> = entries.keys().copied().collect();
+    let mut changes = BTreeMap::new();
+    for _ in 0..changes_len {
+        // Neighbours at times, so that whole subtries go.
+        let at = if random.below(2) == 0 { random.below(len) } else { changes.len() % len };
+        match random.below(4) {
+            0 => changes.insert(random.key(&entries), Some(random.value())),
+            1 => changes.insert(keys[at], Some(random.value())),
+            _ => changes.insert(keys[at], None),
+        };
+    }
+    let touched: Vec<Key> = changes.keys().copied().collect();
+    let nodes = by_hash(whole.nodes_for(&touched, &encode));
+    let mut partial = open(root, &nodes).unwrap();
+    for key in &touched {
+        let known = partial.get(key).unwrap().and_then(Known::value);
+        assert_eq!(known, entries.get(key), "seed {seed}");
+    }
+    let known = |(key, value): (&Key, &Option<Value>)| (*key, value.clone().map(Known::Value));
+    let after = whole.commit(changes.clone().into_iter().collect(), &encode);
+    assert_eq!(partial.commit(changes.iter().map(known).collect(), &encode_known), after, "seed {seed}");
+
+    // Without one of the nodes it says which, or does not need it.
+    for hash in nodes.keys().take(20) {
+        let mut fewer = nodes.clone();
+        fewer.remove(hash);
+        let mut partial = open(root, &fewer).unwrap();
+        match partial.commit(changes.iter().map(known).collect(), &encode_known) {
+            Err(missing) => assert_eq!(missing.hash, *hash, "seed {seed}"),
+            found => assert_eq!(found, after, "seed {seed}"),
         }
     }
 }
 
-fn encode_partial(value: &Partial, out: &mut Vec<u8>) {
-    if let Partial::Value(value) = value {
-        encode(value, out);
+#[test]
+fn nodes_for_some_keys_are_enough_to_change_them() {
+    for seed in 0..200 {
+        println!("seed {seed}");
+        witnessed(seed, 1 + seed as usize / 4, 1 + seed as usize % 7);
     }
+    for seed in 200..210 {
+        witnessed(seed, 3_000, 40);
+    }
+}
+
+#[test]
+fn nodes_of_no_trie_are_refused() {
+    let node = |items: &[&[u8]]| {
+        let mut out = Vec::new();
+        super::node::push_header(0xc0, items.iter().map(|item| item.len()).sum(), &mut out);
+        items.iter().for_each(|item| out.extend_from_slice(item));
+        out
+    };
+    let refused = |encoding: Vec<u8>| {
+        let root = keccak256(&encoding);
+        open(root, &by_hash(vec![encoding])).map(|_| ()).unwrap_err().to_string()
+    };
+    let long = [&[0xb8, 60][..], &[7; 60]].concat();
+    assert!(refused(node(&[&[0x82, 0x20, 0x11], &long])).ends_with("a key of other than 64 nibbles"));
+    let no_path = node(&[&[0x00], &[&[0xa0][..], &[1; 32]].concat()]);
+    assert!(refused(no_path).ends_with("an extension by no nibble, or beyond a key's length"));
+    let mut child_is_text = vec![&[0x80][..]; 17];
+    child_is_text[3] = &[0x83, 1, 2, 3];
+    assert!(refused(node(&child_is_text)).ends_with("a child that is no node"));
+    let mut trailing = node(&[[0x80].as_slice(); 17]);
+    trailing.push(0);
+    assert!(refused(trailing).ends_with("bytes after its end"));
+    // A branch with one child is well formed, and of no trie.
+    let hash = [&[0xa0][..], &[1; 32]].concat();
+    let mut lonely = vec![&[0x80][..]; 17];
+    lonely[5] = &hash;
+    assert!(refused(node(&lonely)).contains("are not those of a trie"));
+    assert!(open(B256::repeat_byte(1), &HashMap::new()).is_ok_and(|trie| trie.get(&[0; 32]).is_err()));
 }
 
 #[test]
@@ -174,11 +250,11 @@ fn a_blinded_node_is_never_taken_for_absent() {
     super::node::push_branch([(1, &three), (2, &four)].into_iter(), &mut branch);
     let hash = keccak256(branch);
     let blinded =
-        |is_branch| Partial::Blinded(Blinded { node: NodeRef::hash(&hash.0), path_len: 1, is_branch });
+        |is_branch| Known::Blinded(Blinded { node: NodeRef::hash(&hash.0), path_len: 1, is_branch });
     let partial = |is_branch| {
-        let known = whole[..2].iter().map(|(key, value)| (*key, Partial::Value(value.clone())));
+        let known = whole[..2].iter().map(|(key, value)| (*key, Known::Value(value.clone())));
         let mut trie = Trie::from_entries(known.chain([(key(&[0x20]), blinded(is_branch))]).collect());
-        assert_eq!(trie.commit(Vec::new(), &encode_partial), Ok(root));
+        assert_eq!(trie.commit(Vec::new(), &encode_known), Ok(root));
         trie
     };
 
@@ -186,7 +262,7 @@ fn a_blinded_node_is_never_taken_for_absent() {
     let missing = super::Missing { key: key(&[0x20]), path_len: 1, hash };
     for below in [key(&[0x20]), key(&[0x21]), [0x2f; 32]] {
         assert_eq!(trie.get(&below).map(|_| ()), Err(missing));
-        assert_eq!(partial(false).commit(vec![(below, None)], &encode_partial), Err(missing));
+        assert_eq!(partial(false).commit(vec![(below, None)], &encode_known), Err(missing));
     }
     assert!(trie.get(&key(&[0x01])).is_ok_and(|value| value.is_some()));
     assert!(trie.get(&key(&[0x31])).is_ok_and(|value| value.is_none()));
@@ -195,11 +271,11 @@ fn a_blinded_node_is_never_taken_for_absent() {
     // With one neighbour left it stays where it is; without any its path would become longer.
     let mut left = whole[1..].to_vec();
     let root = expected(&left.iter().cloned().collect());
-    assert_eq!(trie.commit(vec![(whole[0].0, None)], &encode_partial), Ok(root));
-    assert_eq!(trie.commit(vec![(whole[1].0, None)], &encode_partial), Err(missing));
+    assert_eq!(trie.commit(vec![(whole[0].0, None)], &encode_known), Ok(root));
+    assert_eq!(trie.commit(vec![(whole[1].0, None)], &encode_known), Err(missing));
     // Unless it is known to be a branch.
     left.remove(0);
     let mut trie = partial(true);
     let both = vec![(whole[0].0, None), (whole[1].0, None)];
-    assert_eq!(trie.commit(both, &encode_partial), Ok(expected(&left.into_iter().collect())));
+    assert_eq!(trie.commit(both, &encode_known), Ok(expected(&left.into_iter().collect())));
 }

@@ -72,7 +72,7 @@ impl<V: Entry> Trie<V> {
     /// # Errors
     /// [`Missing`] if it would be below a blinded node.
     pub fn get(&self, key: &Key) -> Result<Option<&V>, Missing> {
-        self.pages[prefix(key, self.cut)].get(key)
+        self.pages[self.home(key)].get(key)
     }
 
     /// Sets (`Some`) or removes (`None`) entries, whose keys are all different, and returns the root afterwards.
@@ -115,6 +115,19 @@ impl<V: Entry> Trie<V> {
             values.shrink_to_fit();
             self.pages.push(Page::new(keys, values, self.cut as u8));
         }
+    }
+
+    pub(super) fn pages(&self) -> &[Page<V>] {
+        &self.pages
+    }
+
+    pub(super) const fn top(&self) -> &Page<Joint> {
+        &self.top
+    }
+
+    /// Index of the page of a key.
+    pub(super) fn home(&self, key: &Key) -> usize {
+        prefix(key, self.cut)
     }
 
     /// Each page that has a share in the changes (which are in the order of their keys) or is out of date, with its index
