@@ -26,8 +26,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     var product = fe_one();
-    for (var i = 0u; i < CHAIN_LEN; i++) {
-        let item = id.x + i * stride;
+    var up = 0u;
+    loop {
+        let item = id.x + up * stride;
         if item < n {
             store_scratch(item, fe_words_weak(product));
             var z = load_point(16u, item);
@@ -40,10 +41,15 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             }
             product = fe_mul(product, z);
         }
+        continuing {
+            up++;
+            break if up >= CHAIN_LEN;
+        }
     }
     var inverse = fe_inverse(product);
-    for (var i = 0u; i < CHAIN_LEN; i++) {
-        let item = id.x + (CHAIN_LEN - 1u - i) * stride;
+    var down = 0u;
+    loop {
+        let item = id.x + (CHAIN_LEN - 1u - down) * stride;
         if item < n {
             let inverse_z = fe_mul(inverse, load_scratch(item));
             inverse = fe_mul(inverse, load_point(16u, item));
@@ -54,6 +60,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             if status[item] == STATUS_PENDING {
                 status[item] = STATUS_RECOVERED;
             }
+        }
+        continuing {
+            down++;
+            break if down >= CHAIN_LEN;
         }
     }
 }

@@ -5,7 +5,8 @@
 // of u1 from a comb of multiples of G. All digits are odd, so every invocation adds at every step, and no step adds
 // infinity. The start is secret, so nobody can aim at an addition that is exceptional; if one is, Z becomes and stays 0.
 //
-// The additions of both kinds share one place in the text: compilers put a copy wherever a function is called.
+// The additions from the table and those from the comb each have their own place in the text, though compilers put a
+// copy there: shared, software adapters would load from both and multiply by the endomorphism for both.
 //
 // Cost: 125 doublings and 84 additions, 27M for the endomorphism and Z: 1074M + 752S.
 
@@ -28,8 +29,6 @@ struct Entry {
 // Odd multiples of 2^(8 w) G: entry e of window w at w * COMB_ENTRIES + e.
 @group(0) @binding(3) var<storage, read> comb: array<Entry>;
 
-const HALF_STEPS: u32 = 2u * HALF_DIGITS;
-
 @compute @workgroup_size(WORKGROUP_LEN)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let item = id.x;
@@ -42,54 +41,64 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let is_comb_negative = digits[(2u * HALF_WORDS + COMB_WORDS) * n + item] != 0u;
 
     var q = Jacobian(load_point(0u, item), load_point(8u, item), fe_one());
-    for (var step = 0u; step < HALF_STEPS + COMB_DIGITS; step++) {
-        var entry: Entry;
-        var is_negative: bool;
-        let is_half_2 = (step & 1u) != 0u;
-        let is_half = step < HALF_STEPS;
-        if is_half {
-            if !is_half_2 && step > 0u {
-                for (var k = 0u; k < HALF_WINDOW_BITS; k++) {
-                    q = point_double(q);
-                }
-            }
-            let place = HALF_DIGITS - 1u - step / 2u;
-            let word = place / HALF_DIGITS_PER_WORD + select(0u, HALF_WORDS, is_half_2);
-            let shift = HALF_WINDOW_BITS * (place % HALF_DIGITS_PER_WORD);
+    var window = 0u;
+    loop {
+        let place = HALF_DIGITS - 1u - window;
+        let shift = HALF_WINDOW_BITS * (place % HALF_DIGITS_PER_WORD);
+        var half = 0u;
+        loop {
+            let word = place / HALF_DIGITS_PER_WORD + half * HALF_WORDS;
             let v = (digits[word * n + item] >> shift) & (2u * ENTRIES - 1u);
             // The digit is 2v - (2^w - 1).
-            is_negative = (v < ENTRIES) != select(is_half_1_negative, is_half_2_negative, is_half_2);
-            entry = table[item * ENTRIES + select(v - ENTRIES, ENTRIES - 1u - v, v < ENTRIES)];
-        } else {
-            let place = step - HALF_STEPS;
-            let word = place / COMB_DIGITS_PER_WORD + 2u * HALF_WORDS;
-            let shift = COMB_WINDOW_BITS * (place % COMB_DIGITS_PER_WORD);
-            let v = (digits[word * n + item] >> shift) & (2u * COMB_ENTRIES - 1u);
-            is_negative = (v < COMB_ENTRIES) != is_comb_negative;
-            entry = comb[place * COMB_ENTRIES + select(v - COMB_ENTRIES, COMB_ENTRIES - 1u - v, v < COMB_ENTRIES)];
+            let entry = table[item * ENTRIES + select(v - ENTRIES, ENTRIES - 1u - v, v < ENTRIES)];
+            var x = fe_from_words(Words(entry.x_lo, entry.x_hi));
+            var y = fe_from_words(Words(entry.y_lo, entry.y_hi));
+            if (v < ENTRIES) != select(is_half_1_negative, is_half_2_negative, half == 1u) {
+                y = fe_neg(y);
+            }
+            // The second half takes the endomorphism's image of the entry.
+            if half == 1u {
+                x = fe_mul(x, fe_from_words(ENDOMORPHISM));
+            }
+            q = point_add_affine(q, x, y);
+            continuing {
+                half++;
+                break if half >= 2u;
+            }
         }
-        var x = fe_from_words(Words(entry.x_lo, entry.x_hi));
+        if window < HALF_DIGITS - 1u {
+            var k = 0u;
+            loop {
+                q = point_double(q);
+                continuing {
+                    k++;
+                    break if k >= HALF_WINDOW_BITS;
+                }
+            }
+        }
+        continuing {
+            window++;
+            break if window >= HALF_DIGITS;
+        }
+    }
+
+    // The comb is of the curve itself.
+    q.z = fe_mul(q.z, load_point(16u, item));
+    var place = 0u;
+    loop {
+        let word = place / COMB_DIGITS_PER_WORD + 2u * HALF_WORDS;
+        let shift = COMB_WINDOW_BITS * (place % COMB_DIGITS_PER_WORD);
+        let v = (digits[word * n + item] >> shift) & (2u * COMB_ENTRIES - 1u);
+        let entry = comb[place * COMB_ENTRIES + select(v - COMB_ENTRIES, COMB_ENTRIES - 1u - v, v < COMB_ENTRIES)];
         var y = fe_from_words(Words(entry.y_lo, entry.y_hi));
-        if is_negative {
+        if (v < COMB_ENTRIES) != is_comb_negative {
             y = fe_neg(y);
         }
-        // The second half takes the endomorphism's image of the entry, and the comb wants Q on the curve itself.
-        let is_home_coming = step == HALF_STEPS;
-        if (is_half && is_half_2) || is_home_coming {
-            var a = x;
-            var b = fe_from_words(ENDOMORPHISM);
-            if is_home_coming {
-                a = q.z;
-                b = load_point(16u, item);
-            }
-            a = fe_mul(a, b);
-            if is_home_coming {
-                q.z = a;
-            } else {
-                x = a;
-            }
+        q = point_add_affine(q, fe_from_words(Words(entry.x_lo, entry.x_hi)), y);
+        continuing {
+            place++;
+            break if place >= COMB_DIGITS;
         }
-        q = point_add_affine(q, x, y);
     }
     store_point(0u, item, fe_words_weak(q.x));
     store_point(8u, item, fe_words_weak(q.y));

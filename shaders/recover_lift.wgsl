@@ -14,7 +14,7 @@
 @group(0) @binding(0) var<storage, read> digests: array<u32>;
 // r, then s, eight words each, lowest first; then the recovery id with the flag HASHED_HERE.
 @group(0) @binding(1) var<storage, read> signatures: array<u32>;
-// One word an item: SENTINEL, until it is known.
+// One word an item: 0, until it is known.
 @group(0) @binding(2) var<storage, read_write> status: array<u32>;
 // R: x, then y, eight words each.
 @group(0) @binding(3) var<storage, read_write> points: array<u32>;
@@ -83,7 +83,7 @@ fn is_digest_written(item: u32) -> bool {
     let n = arrayLength(&status);
     var is_written = false;
     for (var word = 0u; word < 8u; word++) {
-        is_written = is_written || digests[word * n + item] != SENTINEL;
+        is_written = is_written || digests[word * n + item] != 0u;
     }
     return is_written;
 }

@@ -30,11 +30,16 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     var product = sc_one();
-    for (var i = 0u; i < CHAIN_LEN; i++) {
-        let item = id.x + i * stride;
+    var up = 0u;
+    loop {
+        let item = id.x + up * stride;
         if item < n {
             store_scratch(item, sc_words_weak(product));
             product = sc_mul(product, signature_scalar(0u, item));
+        }
+        continuing {
+            up++;
+            break if up >= CHAIN_LEN;
         }
     }
     let blinded = sc_from_words(Words(
@@ -42,12 +47,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         vec4(blinding[20], blinding[21], blinding[22], blinding[23]),
     ));
     var inverse = sc_inverse(product);
-    for (var i = 0u; i < CHAIN_LEN; i++) {
-        let item = id.x + (CHAIN_LEN - 1u - i) * stride;
+    var down = 0u;
+    loop {
+        let item = id.x + (CHAIN_LEN - 1u - down) * stride;
         if item < n {
             let inverse_r = sc_mul(inverse, load_scratch(item));
             inverse = sc_mul(inverse, signature_scalar(0u, item));
-            for (var part = 0u; part < 2u; part++) {
+            var part = 0u;
+            loop {
                 var factor = signature_scalar(8u, item);
                 if part == 0u {
                     factor = hash_scalar(item);
@@ -62,7 +69,15 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
                 } else {
                     store_half_digits(item, sc_split(words));
                 }
+                continuing {
+                    part++;
+                    break if part >= 2u;
+                }
             }
+        }
+        continuing {
+            down++;
+            break if down >= CHAIN_LEN;
         }
     }
 }

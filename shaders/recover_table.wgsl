@@ -45,7 +45,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     store_ratio(item, 0u, ry);
 
     // Q takes on the odd multiples, while P stays 2R in ever other coordinates.
-    for (var e = 1u; e < ENTRIES; e++) {
+    var filled = 1u;
+    loop {
         let h = fe_sub(px, qx);
         let d = fe_sub(py, qy);
         let c = fe_sqr(h);
@@ -54,13 +55,18 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         qx = fe_sub(fe_sub(fe_sqr(d), px), w);
         py = fe_mul(py, fe_sub(px, w));
         qy = fe_sub(fe_mul(d, fe_sub(px, qx)), py);
-        store_entry(item, e, qx, qy);
-        store_ratio(item, e, h);
+        store_entry(item, filled, qx, qy);
+        store_ratio(item, filled, h);
+        continuing {
+            filled++;
+            break if filled >= ENTRIES;
+        }
     }
 
     // From the last entry down: the product of all ratios above an entry. One more turn takes beta G.
     var scale = fe_one();
-    for (var turn = 0u; turn <= ENTRIES; turn++) {
+    var turn = 0u;
+    loop {
         let e = ENTRIES - 1u - turn;
         var x = fe_from_words(Words(
             vec4(blinding[0], blinding[1], blinding[2], blinding[3]),
@@ -87,6 +93,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             store_point(0u, item, fe_words_weak(x));
             store_point(8u, item, fe_words_weak(y));
             store_point(16u, item, fe_words_weak(scale));
+        }
+        continuing {
+            turn++;
+            break if turn >= ENTRIES + 1u;
         }
     }
 }

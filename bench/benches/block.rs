@@ -3,20 +3,22 @@
 //! `block/WAY/SIZE` runs SIZE transactions: `revm` recovers senders with libsecp256k1 on one
 //! thread and executes with sequential revm; `cpu` is our way with no device, on all threads; `gpu`
 //! our way with everything on the device that has a kernel; `auto` our way with the device where
-//! it pays. `-mixed` is one generated block of everything, `-transfers` one of plain transfers,
+//! it pays. These three look nothing up; `missed` is `cpu` with a sender cache that knows none of the transactions,
+//! `cached` with one that knows all. `-mixed` is one generated block of everything, `-transfers` one of plain transfers,
 //! `-mainnet` all blocks of ../shared/mainnet that have a pre-state (left out if they are absent),
 //! one after the other. Before measuring, all ways have given the same results.
 //!
 //! `cargo bench -p outrider-bench --bench block`
 
 use alloy_primitives::{Address, B256, keccak256, map::HashMap};
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use outrider::{
     generate::Kind,
+    ingest::Transactions,
     lanes::{Executed, ExecutionError, sequential},
     plan::Plan,
     reconcile::{self, block_roots},
-    recover::recover,
+    recover::{Recovered, SenderCache, recover},
     route::route,
     state::StateRead,
 };
@@ -28,6 +30,7 @@ use outrider_kernels::{
     accelerator::{Accelerator, Options},
     gpu::DeviceChoice,
 };
+use revm::primitives::hardfork::SpecId;
 use secp256k1::{
     Message,
     ecdsa::{RecoverableSignature, RecoveryId},
@@ -76,10 +79,29 @@ fn sender(tx: &outrider::block::SignedTx) -> Address {
     Address::from_raw_public_key(&key.serialize_uncompressed()[1..])
 }
 
+fn rules(block: &Block) -> SpecId {
+    block.spec.spec_id_at(block.header.number, block.header.timestamp)
+}
+
 fn by_lanes(block: &Block, accelerator: &Accelerator) -> Outcome {
-    let rules = block.spec.spec_id_at(block.header.number, block.header.timestamp);
-    let recovered = recover(accelerator, &block.transactions, rules).expect("a signer for each");
-    let context = block.context(&recovered);
+    let recovered = recover(accelerator, &block.transactions, rules(block)).expect("a signer for each");
+    execute(block, accelerator, &recovered)
+}
+
+/// On the CPU, with what a cache knows. `transactions` are the block's, not hashed yet.
+fn with_cache(
+    block: &Block,
+    accelerator: &Accelerator,
+    cache: &SenderCache,
+    transactions: &Transactions,
+) -> Outcome {
+    let recovered = cache.recover(accelerator, transactions, rules(block)).expect("a signer for each");
+    execute(block, accelerator, &recovered)
+}
+
+fn execute(block: &Block, accelerator: &Accelerator, recovered: &Recovered) -> Outcome {
+    let rules = rules(block);
+    let context = block.context(recovered);
     let has_code = |address: &Address| {
         block.world.account(address).is_ok_and(|account| account.is_some_and(|account| account.has_code()))
     };
@@ -103,6 +125,15 @@ fn check(blocks: &[Block], accelerators: &[(&str, Accelerator)], name: &str) {
             );
             assert!(!accelerator.is_quarantined(), "the device failed");
         }
+        let (cpu, cache) = (Accelerator::cpu(), SenderCache::default());
+        for knows in ["none", "all"] {
+            let outcome = with_cache(block, &cpu, &cache, &block.transactions.clone());
+            assert!(
+                outcome == expected,
+                "{name}: a cache that knows {knows} differs in {}",
+                block.header.number
+            );
+        }
         roots.extend_from_slice(expected.1.as_slice());
     }
     eprintln!("{name}: digest of all receipts roots {}", keccak256(roots));
@@ -118,7 +149,7 @@ fn block(c: &mut Criterion) {
         accelerators.push(("auto", auto));
     }
     let mut workloads = Vec::new();
-    for &size in sizes(&SIZES) {
+    for &size in sizes(&SIZES, 1) {
         workloads.push(("-mixed", vec![generated(Kind::Mixed, size, SEED)]));
         workloads.push(("-transfers", vec![generated(Kind::Transfers, size, SEED)]));
     }
@@ -137,6 +168,23 @@ fn block(c: &mut Criterion) {
             group.bench_function(id(way), |b| {
                 b.iter(|| blocks.iter().map(|block| by_lanes(block, accelerator)).collect::<Vec<_>>());
             });
+        }
+        let cpu = Accelerator::cpu();
+        for (way, forgets) in [("missed", true), ("cached", false)] {
+            let cache = SenderCache::default();
+            // Not hashed yet, and what a cache knows is not forgotten within the measured time.
+            let setup = || {
+                if forgets {
+                    cache.clear();
+                }
+                blocks.iter().map(|block| block.transactions.clone()).collect::<Vec<_>>()
+            };
+            let run = |transactions: &mut Vec<Transactions>| {
+                let all = blocks.iter().zip(transactions);
+                all.map(|(block, txs)| with_cache(block, &cpu, &cache, txs)).collect::<Vec<_>>()
+            };
+            run(&mut setup());
+            group.bench_function(id(way), |b| b.iter_batched_ref(setup, run, BatchSize::PerIteration));
         }
     }
     group.finish();

@@ -1,8 +1,8 @@
 //! Recovery of who signed a payload, from the payload's bytes to the address.
 //!
-//! `recover/WAY/SIZE` takes SIZE signed payloads: `k256` and `libsecp256k1` are those libraries on
-//! one thread (hashing with sha3), `cpu-1` our CPU form on one thread and `cpu` on all, `gpu` the
-//! device, upload and readback included. Before measuring, all ways have given the signers.
+//! `recover/WAY/SIZE` takes SIZE signed payloads on all cores, `recover/WAY/SIZE/1core` on one: `ifma` and `portable`
+//! are our CPU backends, those that this machine can run; `gpu` is the device, upload and readback included;
+//! `libsecp256k1` and `k256` are those libraries (hashing with sha3). Before measuring, all ways have given the signers.
 //!
 //! `cargo bench -p outrider-bench --bench recover`
 
@@ -13,12 +13,13 @@ use outrider_bench::{
 };
 use outrider_kernels::{
     keccak::keccak256_one,
-    recover::{Batch, Messages, Verdict, recover as recover_batch},
+    recover::{Batch, Messages, Verdict, recover_on},
+    simd::Backend,
 };
 use sha3::{Digest, Keccak256};
 use std::hint::black_box;
 
-const SIZES: [usize; 4] = [64, 1_024, 8_192, 32_768];
+const SIZES: [usize; 5] = [1, 64, 1_024, 8_192, 65_536];
 const SEED: u64 = 20_260_103;
 
 type Address = [u8; 20];
@@ -63,17 +64,28 @@ fn addresses(verdicts: &[Verdict]) -> Vec<Address> {
     verdicts.iter().map(|verdict| verdict.expect("a signer").address).collect()
 }
 
+/// What the ids call a backend.
+fn way(backend: Backend) -> &'static str {
+    match backend {
+        Backend::Avx512Ifma => "ifma",
+        backend => backend.name(),
+    }
+}
+
 fn recover(c: &mut Criterion) {
     let (gpu, one) = (open_gpu(), one_thread());
     let mut group = c.benchmark_group("recover");
     group.sample_size(10);
-    for &size in sizes(&SIZES) {
+    for &size in sizes(&SIZES, 2) {
         let messages = signed_messages(size, SEED);
         let payloads = Messages::Payloads(messages.payloads.as_payloads());
         let batch = Batch::new(payloads, &messages.signatures).expect("a signature for each message");
         assert!(by_k256(&messages) == messages.addresses, "k256 finds other signers");
         assert!(by_libsecp256k1(&messages) == messages.addresses, "libsecp256k1 finds other signers");
-        assert!(addresses(&recover_batch(&batch)) == messages.addresses, "our CPU form finds other signers");
+        for backend in Backend::available() {
+            let found = addresses(&recover_on(backend, &batch));
+            assert!(found == messages.addresses, "{} finds other signers", backend.name());
+        }
         if let Some(gpu) = &gpu {
             assert!(addresses(&gpu.recover(&batch)) == messages.addresses, "the device finds other signers");
             assert!(!gpu.is_quarantined(), "the device failed");
@@ -82,13 +94,17 @@ fn recover(c: &mut Criterion) {
         eprintln!("{size} signatures: digest of all signers {}", alloy_primitives::hex::encode(all));
 
         group.throughput(Throughput::Elements(size as u64));
-        let id = |way| BenchmarkId::new(way, size);
-        group.bench_function(id("k256"), |b| b.iter(|| by_k256(black_box(&messages))));
-        group.bench_function(id("libsecp256k1"), |b| b.iter(|| by_libsecp256k1(black_box(&messages))));
-        group.bench_function(id("cpu-1"), |b| b.iter(|| one.install(|| recover_batch(black_box(&batch)))));
-        group.bench_function(id("cpu"), |b| b.iter(|| recover_batch(black_box(&batch))));
+        let on_one = |way| BenchmarkId::new(way, format_args!("{size}/1core"));
+        let on_all = |way| BenchmarkId::new(way, size);
+        group.bench_function(on_one("k256"), |b| b.iter(|| by_k256(black_box(&messages))));
+        group.bench_function(on_one("libsecp256k1"), |b| b.iter(|| by_libsecp256k1(black_box(&messages))));
+        for backend in Backend::available() {
+            let recover = || recover_on(backend, black_box(&batch));
+            group.bench_function(on_one(way(backend)), |b| one.install(|| b.iter(recover)));
+            group.bench_function(on_all(way(backend)), |b| b.iter(recover));
+        }
         if let Some(gpu) = &gpu {
-            group.bench_function(id("gpu"), |b| b.iter(|| gpu.recover(black_box(&batch))));
+            group.bench_function(on_all("gpu"), |b| b.iter(|| gpu.recover(black_box(&batch))));
         }
     }
     group.finish();

@@ -126,7 +126,7 @@ fn transfer(c: &mut Criterion) {
     group.sample_size(20);
     let authorities = Authorities::default();
     for (parties, suffix) in [(Parties::Uniform, ""), (Parties::Hot, "-hot")] {
-        for &size in sizes(&SIZES) {
+        for &size in sizes(&SIZES, 1) {
             let transfers = Transfers::new(parties, size, size, SEED);
             let (block, world) = (transfers.block(&authorities), &transfers.world);
             check(&block, world, gpu.as_ref(), &format!("{size}{suffix}"));

@@ -4,9 +4,9 @@ use alloy_consensus::Header;
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, map::HashMap};
 use outrider::{
-    block::{BlockContext, SignedTx},
+    block::BlockContext,
     generate::{GenerateOptions, Generator, Kind},
-    ingest::{self, decode_block},
+    ingest::{self, Transactions, decode_block},
     recover::Recovered,
     spec::ChainSpec,
     state::World,
@@ -21,7 +21,7 @@ pub struct Block {
     /// Its header.
     pub header: Header,
     /// Its transactions.
-    pub transactions: Vec<SignedTx>,
+    pub transactions: Transactions,
     /// Ommer headers, where they are known.
     pub ommers: Vec<Header>,
     /// Its withdrawals.
@@ -70,7 +70,7 @@ pub fn generated(kind: Kind, len: usize, seed: u64) -> Block {
     Block {
         spec: generator.chain().spec().clone(),
         header: sealed.block.header,
-        transactions: sealed.block.body.transactions,
+        transactions: Transactions::encode(sealed.block.body.transactions),
         ommers: Vec::new(),
         withdrawals: sealed.block.body.withdrawals.map(|withdrawals| withdrawals.into_inner()),
         world,

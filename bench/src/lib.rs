@@ -21,10 +21,10 @@ pub fn is_measuring() -> bool {
     std::env::args().any(|argument| argument == "--bench")
 }
 
-/// The sizes to run: all of them where it is measured, else the first.
+/// The sizes to run: all of them where it is measured, else the first `tiny`.
 #[must_use]
-pub fn sizes(all: &[usize]) -> &[usize] {
-    if is_measuring() { all } else { &all[..1] }
+pub fn sizes(all: &[usize], tiny: usize) -> &[usize] {
+    if is_measuring() { all } else { &all[..tiny] }
 }
 
 /// The adapter with all kernels, if there is one; says which.

@@ -3,16 +3,22 @@
 //! Both go through the kernels in batches. What they promise of a single signature is in
 //! [`outrider_kernels::recover`]; which signatures the chain accepts is decided by its policies,
 //! in this order for a transaction: y parity and s first, then whether there is a signer at all.
+//! [`SenderCache`] remembers who signed what.
+
+mod cache;
+
+pub use cache::{SenderCache, SenderCacheCounts};
 
 use crate::{
     block::SignedTx,
-    ingest::{SenderColumns, authorizations_of},
+    ingest::{SenderColumns, Transactions, authorizations_of},
 };
 use alloy_eips::eip7702::{RecoveredAuthority, SignedAuthorization};
-use alloy_primitives::{Address, map::HashMap};
+use alloy_primitives::{Address, B256, map::HashMap};
+use cache::Origin;
 use outrider_kernels::{
     accelerator::Accelerator,
-    keccak::{Payloads, keccak256_one},
+    keccak::keccak256_one,
     recover::{
         Batch, Messages, Rejection, Signature, Verdict,
         policy::{self, Refusal, SRule},
@@ -20,6 +26,7 @@ use outrider_kernels::{
     },
 };
 use revm::primitives::hardfork::SpecId;
+use std::iter::repeat;
 
 /// Senders and authorities of a block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,19 +73,25 @@ pub fn recover(
     transactions: &[SignedTx],
     spec: SpecId,
 ) -> Result<Recovered, Unrecoverable> {
-    recover_with(transactions, spec, |columns| in_batch(accelerator, columns))
+    let tuples = authorizations_of(transactions);
+    let found = find(transactions, &[], &tuples, |columns| in_batch(accelerator, columns));
+    found.accept(transactions, &tuples, spec)
 }
 
 /// The same on one thread of the CPU, signature by signature: what a confirming run relies on, so
-/// that no device and no batch engine has a say in it.
+/// that no device, no batch engine and no cache has a say in it.
 ///
 /// # Errors
 /// As for [`recover`].
 pub fn recover_scalar(transactions: &[SignedTx], spec: SpecId) -> Result<Recovered, Unrecoverable> {
-    recover_with(transactions, spec, |columns| {
-        let rows = columns.payloads.rows().enumerate();
-        rows.map(|(row, payload)| recover_one(&keccak256_one(payload), &signature(columns, row))).collect()
-    })
+    let tuples = authorizations_of(transactions);
+    let found = find(transactions, &[], &tuples, |columns| {
+        let rows = columns.payloads.as_payloads();
+        let one =
+            |(row, payload): (usize, &[u8])| recover_one(&keccak256_one(payload), &signature(columns, row));
+        rows.iter().enumerate().map(one).collect()
+    });
+    found.accept(transactions, &tuples, spec)
 }
 
 /// Recovers the sender of each transaction by itself, in order.
@@ -87,8 +100,57 @@ pub fn recover_each(
     transactions: &[SignedTx],
     rule: SRule,
 ) -> Vec<Result<Address, SignatureFault>> {
-    let columns = SenderColumns::of_transactions(transactions);
-    senders(&columns, in_batch(accelerator, &columns), rule).collect()
+    let found = find(transactions, &[], &[], |columns| in_batch(accelerator, columns));
+    senders(transactions, found.signers, rule).collect()
+}
+
+impl SenderCache {
+    /// Recovers all senders and authorities as [`recover()`] does; senders that are known are not recovered again,
+    /// and those that were not are from now on. Authorities are not remembered.
+    ///
+    /// # Errors
+    /// As for [`recover()`].
+    pub fn recover(
+        &self,
+        accelerator: &Accelerator,
+        transactions: &Transactions,
+        spec: SpecId,
+    ) -> Result<Recovered, Unrecoverable> {
+        let tuples = authorizations_of(transactions);
+        self.find(accelerator, transactions, &tuples).accept(transactions, &tuples, spec)
+    }
+
+    /// Recovers the sender of each transaction by itself as [`recover_each()`] does, and remembers it.
+    pub fn recover_each(
+        &self,
+        accelerator: &Accelerator,
+        transactions: &Transactions,
+        rule: SRule,
+    ) -> Vec<Result<Address, SignatureFault>> {
+        let found = self.find(accelerator, transactions, &[]);
+        senders(transactions, found.signers, rule).collect()
+    }
+
+    fn find(&self, accelerator: &Accelerator, transactions: &Transactions, tuples: &[Tuple<'_>]) -> Found {
+        // What begins before the device fails is taken for the device's, whoever ends it.
+        let origin = match accelerator.adapter() {
+            Some(_) if accelerator.is_quarantined() => {
+                self.distrust_devices();
+                Origin::Cpu
+            }
+            Some(_) => Origin::Device,
+            None => Origin::Cpu,
+        };
+        let hashes = transactions.hashes();
+        let known = self.look_up(hashes);
+        let found = find(transactions, &known, tuples, |columns| in_batch(accelerator, columns));
+        let fresh = hashes.iter().zip(&known).zip(&found.signers);
+        let (hashes, senders): (Vec<B256>, Vec<Address>) = fresh
+            .filter_map(|((hash, known), signer)| known.is_none().then_some((*hash, signer.ok()?)))
+            .unzip();
+        self.store(origin, &hashes, &senders);
+        found
+    }
 }
 
 /// Whether the s of a transaction's signature is over half the group order (EIP-2).
@@ -96,31 +158,76 @@ pub fn is_high_s(tx: &SignedTx) -> bool {
     !policy::is_low_s(&tx.signature().s().to_be_bytes())
 }
 
-/// What becomes of each signature under the policy for transaction senders.
-fn senders<'a>(
-    columns: &'a SenderColumns,
-    verdicts: Vec<Verdict>,
-    rule: SRule,
-) -> impl Iterator<Item = Result<Address, SignatureFault>> + 'a {
-    verdicts.into_iter().enumerate().map(move |(row, verdict)| {
-        let y_parity = u64::from(columns.recovery_ids[row]);
-        policy::transaction_sender(y_parity, columns.r[row], columns.s[row], rule)?;
-        Ok(verdict.map(|signer| Address::from(signer.address))?)
-    })
+/// An authorization, and the index of its transaction.
+type Tuple<'a> = (usize, &'a SignedAuthorization);
+
+/// Signers before the chain has been asked whether it accepts their signatures.
+struct Found {
+    /// Of the transactions.
+    signers: Vec<Result<Address, Rejection>>,
+    /// Of the authorizations.
+    authorities: Vec<Result<Address, Rejection>>,
 }
 
-fn recover_with(
+/// Finds the signers of transactions, but for those that are `known` (none, or one entry for each transaction), and of
+/// authorizations: all in one batch.
+fn find(
     transactions: &[SignedTx],
-    spec: SpecId,
-    verdicts: impl Fn(&SenderColumns) -> Vec<Verdict>,
-) -> Result<Recovered, Unrecoverable> {
-    let columns = SenderColumns::of_transactions(transactions);
-    let verdict = verdicts(&columns);
-    let senders = senders(&columns, verdict, s_rule(spec))
-        .enumerate()
-        .map(|(index, sender)| sender.map_err(|fault| Unrecoverable { index, fault }))
-        .collect::<Result<_, _>>()?;
-    Ok(Recovered { senders, authorities: authorities(transactions, &verdicts) })
+    known: &[Option<Address>],
+    tuples: &[Tuple<'_>],
+    verdicts: impl FnOnce(&SenderColumns) -> Vec<Verdict>,
+) -> Found {
+    let known = || known.iter().copied().chain(repeat(None)).take(transactions.len());
+    let unknown: Vec<&SignedTx> =
+        transactions.iter().zip(known()).filter_map(|(tx, known)| known.is_none().then_some(tx)).collect();
+    let authorizations: Vec<&SignedAuthorization> = tuples.iter().map(|(_, tuple)| *tuple).collect();
+    let columns = SenderColumns::of_both(&unknown, &authorizations);
+    let mut verdicts =
+        verdicts(&columns).into_iter().map(|verdict| verdict.map(|signer| Address::from(signer.address)));
+    let mut next = || verdicts.next().expect("a verdict for each row");
+    let signers = known().map(|known| known.map_or_else(&mut next, Ok)).collect();
+    Found { signers, authorities: tuples.iter().map(|_| next()).collect() }
+}
+
+impl Found {
+    /// What the rules of `spec` make of it.
+    fn accept(
+        self,
+        transactions: &[SignedTx],
+        tuples: &[Tuple<'_>],
+        spec: SpecId,
+    ) -> Result<Recovered, Unrecoverable> {
+        let senders = senders(transactions, self.signers, s_rule(spec))
+            .enumerate()
+            .map(|(index, sender)| sender.map_err(|fault| Unrecoverable { index, fault }))
+            .collect::<Result<_, _>>()?;
+        let mut authorities: HashMap<usize, Vec<RecoveredAuthority>> = HashMap::default();
+        for ((index, tuple), signer) in tuples.iter().zip(self.authorities) {
+            let [r, s] = [tuple.r(), tuple.s()].map(|scalar| scalar.to_be_bytes());
+            let authority = match signer {
+                Ok(signer) if policy::authority(u64::from(tuple.y_parity()), r, s).is_ok() => {
+                    RecoveredAuthority::Valid(signer)
+                }
+                _ => RecoveredAuthority::Invalid,
+            };
+            authorities.entry(*index).or_default().push(authority);
+        }
+        Ok(Recovered { senders, authorities })
+    }
+}
+
+/// What becomes of each signer under the policy for transaction senders.
+fn senders(
+    transactions: &[SignedTx],
+    signers: Vec<Result<Address, Rejection>>,
+    rule: SRule,
+) -> impl Iterator<Item = Result<Address, SignatureFault>> {
+    transactions.iter().zip(signers).map(move |(tx, signer)| {
+        let signature = tx.signature();
+        let [r, s] = [signature.r(), signature.s()].map(|scalar| scalar.to_be_bytes());
+        policy::transaction_sender(u64::from(signature.v()), r, s, rule)?;
+        Ok(signer?)
+    })
 }
 
 fn signature(columns: &SenderColumns, row: usize) -> Signature {
@@ -129,35 +236,9 @@ fn signature(columns: &SenderColumns, row: usize) -> Signature {
 
 fn in_batch(accelerator: &Accelerator, columns: &SenderColumns) -> Vec<Verdict> {
     let signatures: Vec<Signature> = (0..columns.len()).map(|row| signature(columns, row)).collect();
-    let offsets: Result<Vec<u32>, _> =
-        columns.payloads.offsets().iter().map(|end| u32::try_from(*end)).collect();
-    let offsets = offsets.expect("a block is far below 4 GiB");
-    let payloads = Payloads::new(columns.payloads.bytes(), &offsets).expect("columns are in order");
-    let batch = Batch::new(Messages::Payloads(payloads), &signatures).expect("columns are equally long");
+    let payloads = Messages::Payloads(columns.payloads.as_payloads());
+    let batch = Batch::new(payloads, &signatures).expect("columns are equally long");
     accelerator.recover(&batch)
-}
-
-fn authorities(
-    transactions: &[SignedTx],
-    verdicts: &impl Fn(&SenderColumns) -> Vec<Verdict>,
-) -> HashMap<usize, Vec<RecoveredAuthority>> {
-    let tuples = authorizations_of(transactions);
-    let mut authorities: HashMap<usize, Vec<RecoveredAuthority>> = HashMap::default();
-    if tuples.is_empty() {
-        return authorities;
-    }
-    let all: Vec<&SignedAuthorization> = tuples.iter().map(|(_, tuple)| *tuple).collect();
-    let columns = SenderColumns::of_authorizations(&all);
-    let verdicts = verdicts(&columns);
-    for (row, ((index, tuple), verdict)) in tuples.into_iter().zip(verdicts).enumerate() {
-        let accepted = policy::authority(u64::from(tuple.y_parity()), columns.r[row], columns.s[row]).is_ok();
-        let authority = match verdict {
-            Ok(signer) if accepted => RecoveredAuthority::Valid(Address::from(signer.address)),
-            _ => RecoveredAuthority::Invalid,
-        };
-        authorities.entry(index).or_default().push(authority);
-    }
-    authorities
 }
 
 #[cfg(test)]

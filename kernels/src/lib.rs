@@ -6,7 +6,8 @@
 //! - [`simd`]: which vector instructions the CPU forms use.
 //! - [`accelerator`]: what the host calls: the device where that pays, else the CPU.
 //!
-//! Unsafe code is vector instructions and the way to them, nothing else: each module that has any says so.
+//! Unsafe code is vector instructions and the way to them, and the promise that a file of compiled pipelines is what a
+//! driver once gave ([`gpu`]): each module that has any says so.
 
 #![deny(unsafe_code)]
 

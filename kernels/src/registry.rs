@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::gpu::{Device, DeviceError, DeviceKernel, IntegerForm, Shader};
-use crate::keccak::KeccakKernel;
+use crate::gpu::{Device, DeviceError, DeviceKernel, IntegerForm, Shader, Tuning};
+use crate::keccak::{KeccakKernel, keccak256_one};
 use crate::recover::RecoverKernel;
 use crate::transfer::gpu::TransferKernel;
 
@@ -19,8 +19,8 @@ pub const KERNELS: &[KernelEntry] = &[
 pub struct KernelEntry {
     /// Its name, as in `shaders/NAME.wgsl`.
     pub name: &'static str,
-    /// Its shaders, in a form of integers.
-    pub shaders: fn(IntegerForm) -> Vec<Shader>,
+    /// Its shaders, in a form of integers and of given sizes.
+    pub shaders: fn(IntegerForm, Tuning) -> Vec<Shader>,
     /// Compiles it and runs its known-answer test.
     prove: fn(&Device) -> Result<(), DeviceError>,
 }
@@ -40,6 +40,22 @@ impl KernelEntry {
     }
 }
 
+/// Version of the kernels: of this crate, and a hash of all shaders in both integer forms, with given sizes. What is measured or compiled
+/// holds for one version.
+#[must_use]
+pub fn version(tuning: Tuning) -> String {
+    let mut text = String::new();
+    for kernel in KERNELS {
+        for shader in IntegerForm::ALL.into_iter().flat_map(|form| (kernel.shaders)(form, tuning)) {
+            // A text that cannot be put together is no version of anything: the kernel fails its self-test.
+            text.push_str(&shader.source().unwrap_or_default());
+        }
+    }
+    let digest = keccak256_one(text.as_bytes());
+    let hash: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{hash}", env!("CARGO_PKG_VERSION"))
+}
+
 /// Runs the known-answer test of every kernel on a device.
 #[must_use]
 pub fn selftest(device: &Device) -> Vec<(&'static str, Result<Duration, DeviceError>)> {
@@ -51,7 +67,7 @@ pub fn selftest(device: &Device) -> Vec<(&'static str, Result<Duration, DeviceEr
 /// # Errors
 /// Any [`DeviceError`].
 pub fn ready<K: DeviceKernel>(device: &Device) -> Result<K, DeviceError> {
-    let pipelines = device.compile(&K::shaders(device.integer_form()))?;
+    let pipelines = device.compile(&K::shaders(device.integer_form(), device.tuning()))?;
     let kernel = K::new(device, pipelines)?;
     kernel.self_test(device)?;
     Ok(kernel)
@@ -67,9 +83,12 @@ mod tests {
     fn every_shader_of_every_kernel_keeps_the_house_rules_in_both_forms() {
         for kernel in KERNELS {
             for form in IntegerForm::ALL {
-                for shader in (kernel.shaders)(form) {
-                    if let Err(error) = shader.check() {
-                        panic!("{} in {form}: {error}", kernel.name);
+                let default = Tuning::default();
+                for tuning in default.challengers().map(|(_, tuning)| tuning).chain([default]) {
+                    for shader in (kernel.shaders)(form, tuning) {
+                        if let Err(error) = shader.check() {
+                            panic!("{} in {form}, {tuning}: {error}", kernel.name);
+                        }
                     }
                 }
             }

@@ -30,7 +30,8 @@ fn fe_power(a: Fe, is_inverse: bool) -> Fe {
     var ones_22 = a;
     var ones_44 = a;
     let steps = select(14u, 15u, is_inverse);
-    for (var step = 0u; step < min(steps, 15u); step++) {
+    var step = 0u;
+    loop {
         // What most steps multiply by: the power itself, which doubles its ones.
         var factor = power;
         var squarings = 1u;
@@ -66,10 +67,19 @@ fn fe_power(a: Fe, is_inverse: bool) -> Fe {
             }
             default: { factor = a; squarings = 2u; }
         }
-        for (var i = 0u; i < min(squarings, 88u); i++) {
+        var i = 0u;
+        loop {
             power = fe_sqr(power);
+            continuing {
+                i++;
+                break if i >= min(squarings, 88u);
+            }
         }
         power = fe_mul(power, factor);
+        continuing {
+            step++;
+            break if step >= min(steps, 15u);
+        }
     }
     return power;
 }

@@ -14,9 +14,11 @@ fn sc_one() -> Sc {
 // multiplies by a where the bit is set, at the same place in the text.
 fn sc_inverse(a: Sc) -> Sc {
     var power = sc_one();
-    for (var i = 0u; i < 8u; i++) {
+    var i = 0u;
+    loop {
         var bits = word_of_exponent(i);
-        for (var step = 0u; step < 64u; step++) {
+        var step = 0u;
+        loop {
             let is_square = (step & 1u) == 0u;
             if is_square || (bits & 0x80000000u) != 0u {
                 var factor = a;
@@ -26,6 +28,14 @@ fn sc_inverse(a: Sc) -> Sc {
                 power = sc_mul(power, factor);
             }
             bits <<= step & 1u;
+            continuing {
+                step++;
+                break if step >= 64u;
+            }
+        }
+        continuing {
+            i++;
+            break if i >= 8u;
         }
     }
     return power;

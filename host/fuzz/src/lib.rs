@@ -1,4 +1,7 @@
-//! The canary of the fuzzers: a planted fault that they must find.
+//! Fuzz targets beside those of `outrider::ingest::fuzz::TARGETS`: backends of the kernels against each other, and the canary, a
+//! planted fault that the fuzzer must find.
+
+pub mod backends;
 
 /// Panics on inputs that begin with a word nobody would try: found in a second if coverage and
 /// comparisons guide the search, and never if they do not.

@@ -8,6 +8,7 @@ use outrider::{
     generate::{GenerateOptions, Generator, Kind},
     ingest::fuzz::TARGETS,
 };
+use outrider_fuzz::backends;
 use serde_json::{Map, Value};
 use std::{
     fs,
@@ -21,7 +22,8 @@ fn main() -> Result<()> {
     block_folders(&seeds)?;
     blockchain_tests(&seeds)?;
     chains(&seeds)?;
-    for target in TARGETS {
+    backends(&seeds)?;
+    for target in TARGETS.iter().chain(backends::TARGETS) {
         anyhow::ensure!(seeds.0.join(target.name).is_dir(), "no seeds for {}", target.name);
     }
     Ok(())
@@ -93,4 +95,19 @@ fn chains(seeds: &Seeds) -> Result<()> {
     }
     seeds.write("chain_rlp", "mixed", &chain)?;
     seeds.write("raw_lines", "mixed", lines.as_bytes())
+}
+
+/// Batches of each kind of item, alone and mixed, and payloads around the block length.
+fn backends(seeds: &Seeds) -> Result<()> {
+    for kind in 0..backends::KINDS {
+        let batch: Vec<u8> = (0..40).flat_map(|item| [kind, item, 3 * item, 7, 1 << (item % 8)]).collect();
+        seeds.write("recover_backends", &kind.to_string(), &batch)?;
+    }
+    let mixed: Vec<u8> = (0..200).map(|i: u8| i.wrapping_mul(37) ^ 5).collect();
+    seeds.write("recover_backends", "mixed", &mixed)?;
+    for len in [0, 50, 135, 136, 200] {
+        let payloads: Vec<u8> = [12, len].into_iter().chain((0..=u8::MAX).cycle().take(2000)).collect();
+        seeds.write("keccak_backends", &len.to_string(), &payloads)?;
+    }
+    Ok(())
 }

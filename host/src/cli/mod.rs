@@ -3,12 +3,17 @@
 //! Exit codes are part of the interface: 0 all matched, 1 a mismatch or a failed self-test, 2 bad
 //! input or bad arguments, 3 no such device.
 
+mod audit;
+mod cache_dir;
+mod calibrate;
 mod devices;
 mod generate;
 mod recover;
 mod run;
 mod selftest;
 
+use audit::AuditArgs;
+use cache_dir::cache_dir;
 use clap::{Args, Parser, Subcommand};
 use outrider_kernels::{
     accelerator,
@@ -37,6 +42,7 @@ Examples:
   outrider recover transactions.txt               hashes and senders of raw transactions
   outrider generate hot --txs 50000 --out /tmp/hot
   outrider devices                                what there is to compute on
+  outrider calibrate                              measure it, so that --device auto knows
 
 Exit codes: 0 all matched, 1 a mismatch, 2 bad input or arguments, 3 no such device.
 Log messages go to standard error; OUTRIDER_LOG=debug shows more of them.";
@@ -59,6 +65,8 @@ enum Command {
     Generate(generate::GenerateArgs),
     /// List adapters, their drivers and features, and which kernels work on them
     Devices(devices::DevicesArgs),
+    /// Measure every kernel on the device and on the CPU over batch sizes, and keep that for --device auto
+    Calibrate(calibrate::CalibrateArgs),
     /// Run the known-answer tests of every kernel on every adapter
     Selftest(selftest::SelftestArgs),
 }
@@ -96,6 +104,11 @@ impl Failure {
         Self { code: EXIT_NO_DEVICE, message: message.to_string() }
     }
 
+    /// A device that does not do its work.
+    pub(crate) fn of_device(message: impl Display) -> Self {
+        Self { code: EXIT_MISMATCH, message: message.to_string() }
+    }
+
     /// Bad input or bad arguments.
     pub(crate) fn bad_input(message: impl Display) -> Self {
         Self { code: EXIT_BAD_INPUT, message: message.to_string() }
@@ -108,19 +121,25 @@ impl From<NoSuchAdapter> for Failure {
     }
 }
 
-/// How devices are opened. `OUTRIDER_FAULT` plays a fault (`lost`, `hang`, `oom`, `selftest`, `wrong`),
-/// for tests of what happens then.
+/// How devices are opened. `OUTRIDER_FAULT` plays a fault (`lost`, `hang`, `slow=MS`, `oom`, `selftest`, `wrong`
+/// and more, see [`FaultPlan`]), for tests of what happens then.
 pub(crate) fn device_options() -> Result<DeviceOptions, Failure> {
     let fault = match std::env::var("OUTRIDER_FAULT") {
         Ok(fault) => Some(fault.parse::<FaultPlan>().map_err(Failure::bad_input)?),
         Err(_) => None,
     };
-    Ok(DeviceOptions { fault, ..DeviceOptions::default() })
+    Ok(DeviceOptions { fault, cache_folder: cache_dir(), ..DeviceOptions::default() })
 }
 
 /// How the accelerator is opened.
-pub(crate) fn accelerator_options() -> Result<accelerator::Options, Failure> {
-    Ok(accelerator::Options { device: device_options()?, ..accelerator::Options::default() })
+pub(crate) fn accelerator_options(audit: &AuditArgs) -> Result<accelerator::Options, Failure> {
+    let mut options = accelerator::Options {
+        device: device_options()?,
+        calibrations: cache_dir(),
+        ..accelerator::Options::default()
+    };
+    audit.apply(&mut options);
+    Ok(options)
 }
 
 /// Parses the command line, runs the command, and turns its outcome into an exit code.
@@ -131,6 +150,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Recover(args) => recover::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Devices(args) => devices::run(&args),
+        Command::Calibrate(args) => calibrate::run(&args),
         Command::Selftest(args) => selftest::run(&args),
     };
     match outcome {

@@ -1,12 +1,15 @@
 //! `outrider recover`.
 
-use super::{DeviceArgs, EXIT_BAD_INPUT, EXIT_MATCH, Failure, accelerator_options, written};
+use super::{
+    DeviceArgs, EXIT_BAD_INPUT, EXIT_MATCH, Failure, accelerator_options, audit::AuditArgs, complain, written,
+};
 use alloy_eips::Encodable2718;
 use clap::Args;
 use outrider::{
-    ingest::{LineFault, RawLine, RawLines},
+    ingest::{LineFault, RawLine, RawLines, Transactions},
     recover::{SignatureFault, is_high_s, recover_each, s_rule},
     rules,
+    run::report::DeviceReport,
     spec::Fork,
 };
 use outrider_kernels::{accelerator::Accelerator, recover::policy::SRule};
@@ -19,10 +22,12 @@ use std::{
 
 const EXAMPLES: &str = "\
 Prints a line for each transaction, in order: hash and sender, or hash and the reason why there is
-no sender. Blank lines and lines that begin with # are passed over.
+no sender. Blank lines and lines that begin with # are passed over. Where there is a device, it says last what
+was checked of its answers: on standard error, or with --json as a line of its own.
 
 Examples:
   outrider recover transactions.txt
+  outrider recover --device gpu --audit batch transactions.txt
   curl -s NODE | jq -r '.[].raw' | outrider recover --rules osaka --json -";
 
 /// Lines that go through the kernels at once.
@@ -43,6 +48,8 @@ pub(crate) struct RecoverArgs {
     rules: String,
     #[command(flatten)]
     device: DeviceArgs,
+    #[command(flatten)]
+    audit: AuditArgs,
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
@@ -67,7 +74,7 @@ pub(crate) fn run(args: &RecoverArgs) -> Result<u8, Failure> {
                 .ok_or_else(|| Failure::bad_input(format_args!("--rules: {name:?} names no fork")))?,
         ),
     };
-    let accelerator = Accelerator::open(&args.device.choice(), &accelerator_options()?)?;
+    let accelerator = Accelerator::open(&args.device.choice(), &accelerator_options(&args.audit)?)?;
     let name = args.file.display();
     let mut lines = RawLines::new(open(&args.file)?);
     let mut out = BufWriter::new(io::stdout());
@@ -81,6 +88,18 @@ pub(crate) fn run(args: &RecoverArgs) -> Result<u8, Failure> {
         for row in rows(&accelerator, batch, fork) {
             all_recovered &= row.sender.is_some();
             written(print(&mut out, &row, args.json))?;
+        }
+    }
+    if let Some(device) = DeviceReport::of(&accelerator) {
+        if args.json {
+            #[derive(Serialize)]
+            struct Line {
+                device: DeviceReport,
+            }
+            let line = serde_json::to_writer(&mut out, &Line { device }).map_err(io::Error::from);
+            written(line.and_then(|()| writeln!(out)))?;
+        } else {
+            complain(device);
         }
     }
     written(out.flush())?;
@@ -124,7 +143,9 @@ fn rows(accelerator: &Accelerator, batch: Vec<RawLine>, fork: Option<Fork>) -> V
             (line.number, place)
         })
         .collect();
+    let transactions = Transactions::encode(transactions);
     let senders = recover_each(accelerator, &transactions, rule);
+    let hashes = transactions.hashes();
     let row = |(line, place): (u64, Result<usize, LineFault>)| {
         let index = match place {
             Ok(index) => index,
@@ -138,7 +159,7 @@ fn rows(accelerator: &Accelerator, batch: Vec<RawLine>, fork: Option<Fork>) -> V
                 };
             }
         };
-        let hash = Some(transactions[index].hash().to_string());
+        let hash = Some(hashes[index].to_string());
         let high_s = is_high_s(&transactions[index]);
         let misfit = fork.and_then(|fork| rules::check_form(fork, &transactions[index]).err());
         let (sender, reason) = match senders[index] {

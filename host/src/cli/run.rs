@@ -1,10 +1,15 @@
 //! `outrider run`.
 
-use super::{DeviceArgs, EXIT_BAD_INPUT, EXIT_MATCH, EXIT_MISMATCH, Failure, complain, written};
+use super::{
+    DeviceArgs, EXIT_BAD_INPUT, EXIT_MATCH, EXIT_MISMATCH, Failure, audit::AuditArgs, complain, written,
+};
 use clap::{Args, ValueEnum};
-use outrider::run::{
-    self, Event, LaneSet, Options, RunError,
-    report::{BlockReport, StageSeconds, Total},
+use outrider::{
+    recover::SenderCache,
+    run::{
+        self, Event, LaneSet, Options, RunError,
+        report::{BlockReport, DeviceReport, StageSeconds, Total},
+    },
 };
 use outrider_kernels::accelerator::Accelerator;
 use std::{
@@ -23,6 +28,7 @@ What PATH may be, by looking:
 Examples:
   outrider run fixtures/chains/mixed
   outrider run --device gpu --check fixtures/chains/hot
+  outrider run --device gpu --audit batch --keep-mismatches /tmp/wrong fixtures/chains/hot
   outrider run --lanes evm --threads 1 --json BLOCK_FOLDER | jq .match";
 
 /// Arguments of `outrider run`.
@@ -34,6 +40,8 @@ pub(crate) struct RunArgs {
     paths: Vec<PathBuf>,
     #[command(flatten)]
     device: DeviceArgs,
+    #[command(flatten)]
+    audit: AuditArgs,
     /// all = each transaction by the lane that fits it; evm = everything through sequential revm
     #[arg(long, value_enum, default_value_t = Lanes::All)]
     lanes: Lanes,
@@ -59,7 +67,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, Failure> {
     let startup = Instant::now();
     let threads = args.threads.map_or(0, usize::from);
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(Failure::bad_input)?;
-    let accelerator = Accelerator::open(&args.device.choice(), &super::accelerator_options()?)?;
+    let accelerator = Accelerator::open(&args.device.choice(), &super::accelerator_options(&args.audit)?)?;
     let startup = startup.elapsed();
     let options = Options {
         lanes: match args.lanes {
@@ -68,12 +76,13 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, Failure> {
         },
         check: args.check,
     };
+    let senders = SenderCache::default();
     let mut printer = Printer::new(args.json);
     let mut total = Total::default();
     let mut has_mismatch = false;
     let (mut ran, mut load) = (Duration::ZERO, Duration::ZERO);
     for path in &args.paths {
-        let times = run::run_path(path, &accelerator, &options, &mut |event| {
+        let times = run::run_path(path, &accelerator, &senders, &options, &mut |event| {
             match &event {
                 Event::Block(report) => {
                     total.add(report);
@@ -92,7 +101,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, Failure> {
         load += times.load;
     }
     total.finish(ran, startup, load);
-    printer.total(&total)?;
+    printer.total(&total, DeviceReport::of(&accelerator).as_ref())?;
     Ok(if has_mismatch {
         EXIT_MISMATCH
     } else if total.matched < total.blocks || total.unreadable > 0 {
@@ -236,13 +245,14 @@ impl Printer {
         self.out.flush()
     }
 
-    fn total(&mut self, total: &Total) -> Result<(), Failure> {
+    fn total(&mut self, total: &Total, device: Option<&DeviceReport>) -> Result<(), Failure> {
         let result = if self.json {
             #[derive(serde::Serialize)]
             struct Line<'a> {
                 total: &'a Total,
+                device: Option<&'a DeviceReport>,
             }
-            self.json_line(&Line { total })
+            self.json_line(&Line { total, device })
         } else {
             let stages = self.stages;
             writeln!(
@@ -250,7 +260,8 @@ impl Printer {
                 "{} of {} blocks matched, {} transactions in {:.3} s: {:.0} transactions a second\n\
                  stages in seconds, summed over blocks (stages of neighbouring blocks overlap): \
                  ingest {:.3}, recover {:.3}, plan {:.3}, execute {:.3}, reconcile {:.3}, root {:.3}; \
-                 before that start {:.3}, load {:.3}",
+                 before that start {:.3}, load {:.3}\n\
+                 sender cache: {} hits, {} misses, {} insertions, {} evictions",
                 total.matched,
                 total.blocks,
                 total.transactions,
@@ -264,7 +275,12 @@ impl Printer {
                 stages.root,
                 total.startup_seconds,
                 total.load_seconds,
+                total.sender_cache.hits,
+                total.sender_cache.misses,
+                total.sender_cache.insertions,
+                total.sender_cache.evictions,
             )
+            .and_then(|()| device.map_or(Ok(()), |device| writeln!(self.out, "{device}")))
             .and_then(|()| self.out.flush())
         };
         written(result)

@@ -11,6 +11,7 @@ use super::{
     rlp::{Item, Items},
     rpc_block,
     transaction::{Transaction, from_block_item},
+    transactions::Transactions,
 };
 
 /// Longest block taken, in bytes. Mainnet's limit is 10 MiB (EIP-7934); test chains with large gas
@@ -31,11 +32,8 @@ const PARALLEL_TRANSACTIONS_MIN: usize = 512;
 pub struct DecodedBlock {
     /// The header with its hash, computed from its bytes.
     pub header: Sealed<Header>,
-    /// The transactions.
-    pub transactions: Vec<Transaction>,
-    /// The canonical bytes of each transaction: leaves of the transactions trie, input of the
-    /// transaction hashes.
-    pub encoded_transactions: EncodedTransactions,
+    /// The transactions, with their bytes.
+    pub transactions: Transactions,
     /// The ommers.
     pub ommers: Ommers,
     /// The withdrawals; `None` where the block has no list of them (before Shanghai).
@@ -90,44 +88,6 @@ impl Ommers {
     }
 }
 
-/// The canonical encodings of a block's transactions, side by side in one buffer.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct EncodedTransactions {
-    buffer: Bytes,
-    /// Start and end of each in the buffer, in bytes.
-    spans: Vec<(usize, usize)>,
-}
-
-impl EncodedTransactions {
-    pub(super) const fn new(buffer: Bytes, spans: Vec<(usize, usize)>) -> Self {
-        Self { buffer, spans }
-    }
-
-    /// Number of transactions.
-    pub const fn len(&self) -> usize {
-        self.spans.len()
-    }
-
-    /// Whether there are none.
-    pub const fn is_empty(&self) -> bool {
-        self.spans.is_empty()
-    }
-
-    /// The encoding of the transaction at `index`.
-    ///
-    /// # Panics
-    /// If there is no such transaction.
-    pub fn get(&self, index: usize) -> &[u8] {
-        let (start, end) = self.spans[index];
-        &self.buffer[start..end]
-    }
-
-    /// All encodings, in block order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.spans.iter().map(|(start, end)| &self.buffer[*start..*end])
-    }
-}
-
 /// Decodes a block of either form.
 ///
 /// # Errors
@@ -152,6 +112,7 @@ fn from_rlp(rlp: &Bytes) -> Result<DecodedBlock, DecodeError> {
     let items = transaction_items(parts.list().map_err(body("transactions"))?)?;
     let transactions = decode_transactions(&items)?;
     let spans = items.iter().map(|item| span_of(item, rlp)).collect();
+    let transactions = Transactions::decoded_from(rlp.clone(), spans, transactions);
     let ommers = decode_ommers(parts.list().map_err(body("ommers"))?)?;
     let withdrawals = match parts.is_empty() {
         true => None,
@@ -161,7 +122,6 @@ fn from_rlp(rlp: &Bytes) -> Result<DecodedBlock, DecodeError> {
     Ok(DecodedBlock {
         header,
         transactions,
-        encoded_transactions: EncodedTransactions::new(rlp.clone(), spans),
         ommers: Ommers::Headers(ommers),
         withdrawals,
         rlp_len_bytes: rlp.len(),

@@ -121,7 +121,7 @@ pub fn raw_transaction(bytes: &[u8]) {
             assert!(raw.transaction.encoded_2718() == bytes, "one transaction has one encoding");
         }
         let columns = SenderColumns::of_transactions(std::slice::from_ref(&raw.transaction));
-        assert_eq!(columns.payloads.len(), 1);
+        assert_eq!(columns.payloads.as_payloads().len(), 1);
     }
 }
 
@@ -143,9 +143,11 @@ pub fn gzip(bytes: &[u8]) {
 
 fn check(block: &DecodedBlock) {
     assert_eq!(block.header.hash(), block.header.hash_slow());
-    assert_eq!(block.encoded_transactions.len(), block.transactions.len());
-    for (transaction, encoded) in block.transactions.iter().zip(block.encoded_transactions.iter()) {
+    assert_eq!(block.transactions.encoded().len(), block.transactions.len());
+    let (encodings, hashes) = (block.transactions.encoded().iter(), block.transactions.hashes());
+    for ((transaction, encoded), hash) in block.transactions.iter().zip(encodings).zip(hashes) {
         assert!(transaction.encoded_2718() == encoded, "one transaction has one encoding");
+        assert_eq!(transaction.hash(), hash, "one encoding has one hash");
     }
     assert_eq!(SenderColumns::of_transactions(&block.transactions).len(), block.transactions.len());
     let authorizations: Vec<_> =
@@ -160,7 +162,7 @@ pub(super) fn encode(block: &DecodedBlock) -> Vec<u8> {
         Ommers::HashesOnly(_) => Vec::new(),
     };
     let body = BlockBody {
-        transactions: block.transactions.clone(),
+        transactions: block.transactions.to_vec(),
         ommers,
         withdrawals: block.withdrawals.clone(),
     };

@@ -28,16 +28,17 @@ mod test_header;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod transactions;
 
 pub use block::{
-    BLOCK_BYTES_MAX, DecodedBlock, EncodedTransactions, OMMERS_PER_BLOCK_MAX, Ommers, Stated,
-    TRANSACTIONS_PER_BLOCK_MAX, WITHDRAWALS_PER_BLOCK_MAX, decode_block,
+    BLOCK_BYTES_MAX, DecodedBlock, OMMERS_PER_BLOCK_MAX, Ommers, Stated, TRANSACTIONS_PER_BLOCK_MAX,
+    WITHDRAWALS_PER_BLOCK_MAX, decode_block,
 };
 pub use case::{
     BlockBytes, BlockInput, Blocks, Case, Completeness, Expectation, ExpectedEnd, GenesisHeader, PostState,
     Prestate, PrestateAccount,
 };
-pub use columns::{ByteColumn, RECOVERY_ID_NONE, SenderColumns, authorizations_of};
+pub use columns::{RECOVERY_ID_NONE, SenderColumns, authorizations_of};
 pub use error::{
     DecodeError, FieldFault, IngestError, IngestFault, RlpFault, SidecarFault, TransactionFault,
 };
@@ -45,3 +46,4 @@ pub use files::JSON_FILE_BYTES_MAX;
 pub use raw_lines::{LineFault, RAW_LINE_BYTES_MAX, RawLine, RawLines, decode_line};
 pub use source::{Source, open};
 pub use transaction::{RawTransaction, Sidecar, Transaction, decode_raw_transaction, decode_transaction};
+pub use transactions::{EncodedTransactions, Transactions};

@@ -5,19 +5,20 @@ use alloy_eips::{
     Encodable2718,
     eip4895::{Withdrawal, Withdrawals},
 };
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::B256;
 use alloy_rlp::{Encodable, length_of_length};
 use serde::Deserialize;
 
 use super::{
     block::{
-        BLOCK_BYTES_MAX, DecodedBlock, EncodedTransactions, OMMERS_PER_BLOCK_MAX, Ommers, Stated,
-        WITHDRAWALS_PER_BLOCK_MAX, without_gaps,
+        BLOCK_BYTES_MAX, DecodedBlock, OMMERS_PER_BLOCK_MAX, Ommers, Stated, WITHDRAWALS_PER_BLOCK_MAX,
+        without_gaps,
     },
     error::{DecodeError, FieldFault},
     json::{self, Row, Rows, Scalar},
     rpc_transaction::TransactionRow,
     transaction::Transaction,
+    transactions::{EncodedTransactions, Transactions},
 };
 
 pub(super) fn from_json(json: &[u8]) -> Result<DecodedBlock, DecodeError> {
@@ -49,13 +50,13 @@ fn convert(raw: RawBlock<'_>) -> Result<DecodedBlock, FieldFault> {
         hashes.extend(row.hash);
         senders.extend(row.sender);
     }
-    let encoded_transactions = encode_transactions(&transactions)?;
+    let transactions = encode_transactions(transactions)?;
     let ommers = Ommers::HashesOnly(raw.uncles.unwrap_or_default().0.into_iter().map(|row| row.0).collect());
     let withdrawals = raw.withdrawals.map(|rows| {
         Withdrawals::new(rows.0.into_iter().map(|WithdrawalRow(withdrawal)| withdrawal).collect())
     });
     let rlp_len_bytes = match ommers.is_empty() {
-        true => rlp_len_without_ommers(&header, &encoded_transactions, withdrawals.as_ref()),
+        true => rlp_len_without_ommers(&header, transactions.encoded(), withdrawals.as_ref()),
         false => raw.size.optional("size", Scalar::quantity)?.unwrap_or(0),
     };
     let stated = Stated {
@@ -63,32 +64,15 @@ fn convert(raw: RawBlock<'_>) -> Result<DecodedBlock, FieldFault> {
         transaction_hashes: (hashes.len() == count).then_some(hashes),
         senders: (senders.len() == count).then_some(senders),
     };
-    Ok(DecodedBlock {
-        header,
-        transactions,
-        encoded_transactions,
-        ommers,
-        withdrawals,
-        rlp_len_bytes,
-        stated,
-    })
+    Ok(DecodedBlock { header, transactions, ommers, withdrawals, rlp_len_bytes, stated })
 }
 
-fn encode_transactions(transactions: &[Transaction]) -> Result<EncodedTransactions, FieldFault> {
-    let len_bytes = transactions.iter().map(Encodable2718::encode_2718_len).sum();
+fn encode_transactions(transactions: Vec<Transaction>) -> Result<Transactions, FieldFault> {
+    let len_bytes: usize = transactions.iter().map(Encodable2718::encode_2718_len).sum();
     if len_bytes > BLOCK_BYTES_MAX {
         return Err(FieldFault::new("transactions", format!("longer than {BLOCK_BYTES_MAX} bytes")));
     }
-    let mut buffer = Vec::with_capacity(len_bytes);
-    let spans = transactions
-        .iter()
-        .map(|transaction| {
-            let start = buffer.len();
-            transaction.encode_2718(&mut buffer);
-            (start, buffer.len())
-        })
-        .collect();
-    Ok(EncodedTransactions::new(Bytes::from(buffer), spans))
+    Ok(Transactions::encode(transactions))
 }
 
 /// Length of the block's RLP: a list of header, transactions, an empty list, and withdrawals.

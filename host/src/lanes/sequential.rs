@@ -80,6 +80,8 @@ pub fn execute(
     let mut executor = EthBlockExecutor::new(evm, execution_context(block), block.spec, Receipts);
     let count = block.transactions.len();
     executor.apply_pre_execution_changes().map_err(|error| ExecutionError::from_alloy(count, error))?;
+    let mut steps =
+        trie.filter(|_| needs_roots).map(|trie| Steps { world: world.clone(), trie: trie.clone() });
     let mut roots = Vec::new();
     for (index, (tx, sender)) in block.transactions.iter().zip(block.senders).enumerate() {
         // Access lists count transactions from 1; 0 is what precedes them (EIP-7928).
@@ -87,9 +89,9 @@ pub fn execute(
         executor
             .execute_transaction(Recovered::new_unchecked(tx, *sender))
             .map_err(|error| ExecutionError::from_alloy(index, error))?;
-        if let Some(trie) = trie.filter(|_| needs_roots) {
+        if let Some(steps) = &mut steps {
             let changes = changes_so_far(executor.evm_mut().db_mut(), world);
-            roots.push(root_after(world, trie, &changes));
+            roots.push(steps.root_after(&changes));
         }
     }
     executor.evm_mut().db_mut().bump_bal_index();
@@ -116,10 +118,25 @@ fn changes_so_far<DB: Database>(state: &mut State<DB>, world: &World) -> ChangeS
     ChangeSet::from_bundle(&state.bundle_state, world)
 }
 
-/// The state root after `changes` to a whole state.
-fn root_after(world: &World, trie: &StateTrie, changes: &ChangeSet) -> B256 {
-    let (mut world, mut trie) = (world.clone(), trie.clone());
-    world.apply(changes);
-    trie.update(&world, changes);
-    trie.root()
+/// A copy of the whole state before the block, to try on it what the block has changed so far.
+struct Steps {
+    world: World,
+    trie: StateTrie,
+}
+
+impl Steps {
+    /// The state root after `changes`, which are taken back: those after the next transaction count from the block's
+    /// beginning again, and what came back to its old value is not among them.
+    fn root_after(&mut self, changes: &ChangeSet) -> B256 {
+        let undo = self.world.undo(changes);
+        self.apply(changes);
+        let root = self.trie.root();
+        self.apply(&undo);
+        root
+    }
+
+    fn apply(&mut self, changes: &ChangeSet) {
+        self.world.apply(changes);
+        self.trie.update(&self.world, changes);
+    }
 }

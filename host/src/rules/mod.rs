@@ -51,7 +51,7 @@ pub use invalid::InvalidBlock;
 pub use ommers::{Ancestry, MAXIMUM_OMMER_DEPTH, MAXIMUM_OMMERS, check_ommers};
 pub use outcome::{Comparison, Mismatch, Outcome};
 pub use requests::{check_deposits, empty_system_contract, request_contracts};
-pub use transaction::{TransactionRules, check_form, requires_low_s};
+pub use transaction::{TransactionRules, check_form};
 
 #[cfg(test)]
 mod tests;

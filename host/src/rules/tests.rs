@@ -119,7 +119,7 @@ fn check_case(name: &str, case: &Value, tally: &mut Tally) {
     let mut chain = Chain::default();
     let genesis_rlp: Bytes = case["genesisRLP"].as_str().unwrap().parse().unwrap();
     let genesis = Block::<TxEnvelope>::decode(&mut genesis_rlp.as_ref()).unwrap().header;
-    spec.resolve_merge(genesis.number, [genesis.difficulty]);
+    spec.resolve_merge(genesis.number + 1, genesis.difficulty);
     chain.0.insert(genesis.hash_slow(), (genesis, vec![]));
     for block in case["blocks"].as_array().unwrap() {
         let rlp = hex::decode(block["rlp"].as_str().unwrap()).unwrap();

@@ -43,11 +43,6 @@ impl TransactionRules {
         }
     }
 
-    /// Whether signatures must have the lower of both possible s (EIP-2).
-    pub const fn requires_low_s(&self) -> bool {
-        requires_low_s(self.fork)
-    }
-
     /// Checks one transaction.
     ///
     /// # Errors
@@ -161,12 +156,6 @@ impl TransactionRules {
         }
         Ok(())
     }
-}
-
-/// Whether the signatures of transactions must have the lower of both possible s in `fork`
-/// (EIP-2: from Homestead on).
-pub const fn requires_low_s(fork: Fork) -> bool {
-    fork as u8 >= Fork::Homestead as u8
 }
 
 /// Checks that `fork` has transactions of this type, and this form of signature (EIP-155).

@@ -4,7 +4,7 @@ use crate::{
     ingest::{GenesisHeader, Ommers, Prestate},
     rules::Ancestry,
     spec::ChainSpec,
-    state::{ChangeSet, Completeness, StateTrie, World},
+    state::{BLOCK_HASH_HISTORY, ChangeSet, Completeness, StateTrie, World},
 };
 use alloy_consensus::{Header, Sealed};
 use alloy_primitives::{B256, U256, map::B256Map};
@@ -18,7 +18,7 @@ pub struct Chain {
     world: World,
     /// The trie of the state, where the whole state is known.
     trie: Option<StateTrie>,
-    /// Headers and ommers of accepted blocks and of the genesis block, by hash.
+    /// Headers and ommers of the genesis block and of accepted blocks, by hash, as far back as any block can reach.
     headers: B256Map<(Header, Ommers)>,
     head: Option<B256>,
     /// Of the chain up to the head; only needed until the merge, and chains that merge by it have no
@@ -40,6 +40,8 @@ struct Stride {
 
 /// Strides are dropped, oldest first, once they hold more changed accounts than this: about 300 MB.
 const STRIDE_ACCOUNTS_MAX: usize = 1 << 20;
+/// Strides are dropped, oldest first, once there are more than this: blocks may change next to nothing.
+const STRIDES_MAX: usize = 4096;
 
 impl Chain {
     /// The chain of a case before its first block; `genesis` is absent for single blocks.
@@ -72,12 +74,10 @@ impl Chain {
         })
     }
 
-    /// Where the chain merges at a total difficulty, the first block behind it decides the number
-    /// of the merge (EIP-3675).
+    /// Where the chain merges at a total difficulty, a block on the head may be the first behind it.
     pub fn resolve_merge(&mut self, header: &Header) {
-        let Some(terminal) = self.spec.unresolved_merge() else { return };
-        if self.head == Some(header.parent_hash) && self.total_difficulty >= terminal {
-            self.spec.set_merge_block(header.number);
+        if self.head == Some(header.parent_hash) {
+            self.spec.resolve_merge(header.number, self.total_difficulty);
         }
     }
 
@@ -96,7 +96,7 @@ impl Chain {
         self.head
     }
 
-    /// The header of an accepted block.
+    /// The header of an accepted block, unless it is too far back to matter.
     pub fn header(&self, hash: &B256) -> Option<&Header> {
         self.headers.get(hash).map(|(header, _)| header)
     }
@@ -142,10 +142,36 @@ impl Chain {
         }
         for hash in forth.into_iter().rev() {
             Self::step(&mut self.world, &mut self.trie, &self.strides[&hash].changes);
-            self.world.insert_block_hash(self.headers[&hash].0.number, hash);
         }
         self.head = Some(parent);
+        self.take_block_hashes();
         true
+    }
+
+    /// Makes the hashes that `BLOCKHASH` gives those of the head and its ancestors.
+    fn take_block_hashes(&mut self) {
+        self.world.clear_block_hashes();
+        let mut next = self.head;
+        for _ in 0..BLOCK_HASH_HISTORY {
+            let Some((hash, (header, _))) = next.and_then(|hash| self.headers.get_key_value(&hash)) else {
+                break;
+            };
+            self.world.insert_block_hash(header.number, *hash);
+            next = Some(header.parent_hash);
+        }
+    }
+
+    /// Drops the headers that no block can reach any more, neither by `BLOCKHASH` nor as an ancestor, whichever held state
+    /// it stands on. Done now and then, so that its cost is that of accepting the blocks.
+    fn drop_old_headers(&mut self) {
+        if self.headers.len() <= 2 * (self.strides.len() + BLOCK_HASH_HISTORY) {
+            return;
+        }
+        let held = self.strides.keys().filter_map(|hash| self.headers.get(hash));
+        let Some(lowest) = held.map(|(header, _)| header.number).min() else { return };
+        // The state before the lowest block is held as well.
+        let reach = BLOCK_HASH_HISTORY as u64 + 1;
+        self.headers.retain(|_, (header, _)| header.number + reach >= lowest);
     }
 
     fn step(world: &mut World, trie: &mut Option<StateTrie>, changes: &ChangeSet) {
@@ -174,10 +200,13 @@ impl Chain {
             None => self.stride_order.push_back(hash),
             Some(again) => self.stride_accounts -= again.changes.accounts.len(),
         }
-        while self.stride_accounts > STRIDE_ACCOUNTS_MAX && self.stride_order.len() > 1 {
+        while (self.stride_accounts > STRIDE_ACCOUNTS_MAX && self.stride_order.len() > 1)
+            || self.stride_order.len() > STRIDES_MAX
+        {
             let oldest = self.stride_order.pop_front().and_then(|hash| self.strides.remove(&hash));
             self.stride_accounts -= oldest.map_or(0, |stride| stride.changes.accounts.len());
         }
+        self.drop_old_headers();
     }
 
     /// Takes the tried block back.

@@ -16,6 +16,7 @@ pub use chain::{Chain, Tried};
 
 use crate::{
     ingest::{self, Case, IngestError},
+    recover::SenderCache,
     spec::ChainSpec,
 };
 use outrider_kernels::accelerator::Accelerator;
@@ -95,7 +96,7 @@ pub enum RunError {
     Output(#[from] io::Error),
 }
 
-/// Runs everything that `path` holds.
+/// Runs everything that `path` holds. What `senders` knows is not recovered again: one cache may serve many paths.
 ///
 /// # Errors
 /// A path that holds nothing of a known kind, and a sink that fails. A file that cannot be read, or a
@@ -103,6 +104,7 @@ pub enum RunError {
 pub fn run_path(
     path: &Path,
     accelerator: &Accelerator,
+    senders: &SenderCache,
     options: &Options,
     sink: &mut Sink<'_>,
 ) -> Result<Times, RunError> {
@@ -120,7 +122,7 @@ pub fn run_path(
         let loaded = case.map_err(RunError::from).and_then(Loaded::new);
         times.load += start.elapsed();
         let start = Instant::now();
-        match loaded.and_then(|case| case.run(accelerator, options, sink)) {
+        match loaded.and_then(|case| case.run(accelerator, senders, options, sink)) {
             Err(RunError::Output(error)) => return Err(RunError::Output(error)),
             Err(error) => sink(Event::Unreadable(&error))?,
             Ok(()) => {}
@@ -167,13 +169,15 @@ impl Loaded {
     fn run(
         mut self,
         accelerator: &Accelerator,
+        senders: &SenderCache,
         options: &Options,
         sink: &mut Sink<'_>,
     ) -> Result<(), RunError> {
         let spec: ChainSpec = self.chain.spec.clone();
         // Blocks of a test may be siblings; those of a chain stand on each other.
         let is_chain = self.chain.has_genesis() && self.expected.is_none();
-        let mut next = self.blocks.next().transpose()?.map(|input| prepare(input, &spec, accelerator));
+        let prepare = |input| prepare(input, &spec, accelerator, senders);
+        let mut next = self.blocks.next().transpose()?.map(prepare);
         let is_empty = next.is_none();
         let mut unreadable = None;
         for position in 1.. {
@@ -193,7 +197,7 @@ impl Loaded {
                 None => (process(&job, chain, prepared), None),
                 Some(input) => {
                     let (report, prepared) =
-                        rayon::join(|| process(&job, chain, prepared), || prepare(input, &spec, accelerator));
+                        rayon::join(|| process(&job, chain, prepared), || prepare(input));
                     (report, Some(prepared))
                 }
             };

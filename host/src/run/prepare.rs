@@ -3,7 +3,7 @@
 use super::report::{StageSeconds, timed};
 use crate::{
     ingest::{BlockInput, DecodeError, DecodedBlock, decode_block},
-    recover::{Recovered, Unrecoverable, recover},
+    recover::{Recovered, SenderCache, SenderCacheCounts, Unrecoverable},
     spec::ChainSpec,
 };
 use alloy_primitives::B256;
@@ -18,6 +18,7 @@ pub(super) struct Prepared {
     pub(super) content: Result<Content, DecodeError>,
     pub(super) seconds: StageSeconds,
     pub(super) kernels: BTreeMap<&'static str, KernelCounts>,
+    pub(super) sender_cache: SenderCacheCounts,
 }
 
 /// What a block that could be decoded holds.
@@ -29,8 +30,14 @@ pub(super) struct Content {
 }
 
 /// Decodes a block and recovers its senders.
-pub(super) fn prepare(input: BlockInput, spec: &ChainSpec, accelerator: &Accelerator) -> Prepared {
+pub(super) fn prepare(
+    input: BlockInput,
+    spec: &ChainSpec,
+    accelerator: &Accelerator,
+    senders: &SenderCache,
+) -> Prepared {
     let mut seconds = StageSeconds::default();
+    let cached_before = senders.counts();
     let before = counts(accelerator);
     let decoded = timed(&mut seconds.ingest, || decode_block(&input.bytes));
     let content = decoded.map(|block| {
@@ -40,7 +47,8 @@ pub(super) fn prepare(input: BlockInput, spec: &ChainSpec, accelerator: &Acceler
             || timed_root(&block),
             || {
                 let mut seconds = 0.0;
-                let recovered = timed(&mut seconds, || recover(accelerator, &block.transactions, rules));
+                let recovered =
+                    timed(&mut seconds, || senders.recover(accelerator, &block.transactions, rules));
                 (recovered, seconds)
             },
         );
@@ -49,7 +57,8 @@ pub(super) fn prepare(input: BlockInput, spec: &ChainSpec, accelerator: &Acceler
         Content { transactions_root: transactions_root.0, recovered: recovered.0, block }
     });
     let kernels = difference(&before, accelerator, |kernel| kernel != TRANSFER_KERNEL);
-    Prepared { input, content, seconds, kernels }
+    let sender_cache = senders.counts() - cached_before;
+    Prepared { input, content, seconds, kernels, sender_cache }
 }
 
 /// The one kernel that executing a block uses; all others belong to preparing it.
@@ -82,7 +91,7 @@ pub(super) fn difference(
 fn timed_root(block: &DecodedBlock) -> (B256, f64) {
     let mut seconds = 0.0;
     let root = timed(&mut seconds, || {
-        let encoded: Vec<&[u8]> = block.encoded_transactions.iter().collect();
+        let encoded: Vec<&[u8]> = block.transactions.encoded().iter().collect();
         ordered_trie_root_with_encoder(&encoded, |bytes, out| out.extend_from_slice(bytes))
     });
     (root, seconds)

@@ -1,10 +1,11 @@
 //! What is reported of a block: plain data, serialised as it stands by `--json`.
 
-use crate::reconcile::LaneCounts;
-use outrider_kernels::accelerator::KernelCounts;
+use crate::{reconcile::LaneCounts, recover::SenderCacheCounts};
+use outrider_kernels::accelerator::{Accelerator, AuditCounts, KernelCounts};
 use serde::{Serialize, Serializer};
 use std::{
     collections::BTreeMap,
+    fmt,
     ops::AddAssign,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -165,6 +166,8 @@ pub struct BlockReport {
     /// Items done by each kernel, and where.
     #[serde(serialize_with = "kernel_counts")]
     pub kernels: BTreeMap<&'static str, KernelCounts>,
+    /// What the sender cache did for it.
+    pub sender_cache: SenderCacheCounts,
     /// Time of each stage.
     pub seconds: StageSeconds,
 }
@@ -193,6 +196,7 @@ impl BlockReport {
             mismatches: Vec::new(),
             device: device.to_owned(),
             kernels: BTreeMap::new(),
+            sender_cache: SenderCacheCounts::default(),
             seconds: StageSeconds::default(),
         }
     }
@@ -245,6 +249,53 @@ fn kernel_counts<S: Serializer>(
     }))
 }
 
+/// How a device served, over a whole run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeviceReport {
+    /// Name of the adapter.
+    pub name: String,
+    /// Batches, or parts of batches, of whose answers something was checked.
+    pub audited_batches: u64,
+    /// Items that were checked.
+    pub audited_items: u64,
+    /// Batches in which something was wrong.
+    pub mismatches: u64,
+    /// Batches that the CPU took over, in part at least, because the device was late.
+    pub late_batches: u64,
+    /// Why the device does not serve any more; null while it does.
+    pub out_of_service: Option<String>,
+}
+
+impl DeviceReport {
+    /// Of an accelerator that has a device.
+    pub fn of(accelerator: &Accelerator) -> Option<Self> {
+        let AuditCounts { batches, items, mismatches } = accelerator.audits();
+        accelerator.adapter().map(|adapter| Self {
+            name: adapter.name.clone(),
+            audited_batches: batches,
+            audited_items: items,
+            mismatches,
+            late_batches: accelerator.late_batches(),
+            out_of_service: accelerator.quarantine_reason().map(str::to_owned),
+        })
+    }
+}
+
+impl fmt::Display for DeviceReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, audited_batches, audited_items, mismatches, late_batches, .. } = self;
+        write!(
+            f,
+            "device {name}: {audited_items} items of {audited_batches} batches checked, {mismatches} batches wrong, \
+             {late_batches} late"
+        )?;
+        match &self.out_of_service {
+            Some(reason) => write!(f, "; out of service: {reason}"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Totals over all blocks of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Total {
@@ -258,6 +309,8 @@ pub struct Total {
     pub incomplete: usize,
     /// Files or cases that could not be read.
     pub unreadable: usize,
+    /// What the sender cache did.
+    pub sender_cache: SenderCacheCounts,
     /// Wall time from the first block's bytes to the last checked result, without loading.
     pub seconds: f64,
     /// Transactions by that time.
@@ -277,6 +330,7 @@ impl Total {
         }
         self.matched += usize::from(report.matched);
         self.incomplete += usize::from(report.needs.is_some());
+        self.sender_cache += report.sender_cache;
     }
 
     /// Sets the times.

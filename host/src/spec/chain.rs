@@ -138,39 +138,19 @@ impl ChainSpec {
         }
     }
 
-    /// Finds the first proof-of-stake block: the first whose parent has reached the terminal total
-    /// difficulty (EIP-3675). `difficulties` are those of the chain's headers, genesis (numbered
-    /// `genesis_number`) first; the walk stops as soon as the answer is known.
-    ///
-    /// Returns the number of the first block after the merge, if these headers decide it. Without
-    /// an [unresolved merge](Self::unresolved_merge) nothing changes.
-    pub fn resolve_merge(
-        &mut self,
-        genesis_number: u64,
-        difficulties: impl IntoIterator<Item = U256>,
-    ) -> Option<u64> {
-        let terminal = self.unresolved_merge()?;
-        let mut total = U256::ZERO;
-        let mut number = genesis_number;
-        for difficulty in difficulties {
-            total = total.saturating_add(difficulty);
-            number = number.checked_add(1)?;
-            if total >= terminal {
-                self.set_merge_block(number);
-                return Some(number);
-            }
-        }
-        None
-    }
-
-    /// Makes `number` the first proof-of-stake block.
-    pub const fn set_merge_block(&mut self, number: u64) {
-        let total_difficulty = match self.activation(Fork::Paris) {
-            ForkCondition::TTD { total_difficulty, .. } => total_difficulty,
-            _ => U256::ZERO,
+    /// Makes block `number` the first proof-of-stake block, if its parent has reached the terminal total difficulty
+    /// (EIP-3675) as the first of its chain: `total_difficulty` is that of the chain up to the parent. Without an
+    /// [unresolved merge](Self::unresolved_merge) nothing changes. Returns whether this was the block.
+    pub fn resolve_merge(&mut self, number: u64, total_difficulty: U256) -> bool {
+        let Some(terminal) = self.unresolved_merge().filter(|terminal| total_difficulty >= *terminal) else {
+            return false;
         };
-        self.activations[Fork::Paris.index()] =
-            ForkCondition::TTD { activation_block_number: number, fork_block: None, total_difficulty };
+        self.activations[Fork::Paris.index()] = ForkCondition::TTD {
+            activation_block_number: number,
+            fork_block: None,
+            total_difficulty: terminal,
+        };
+        true
     }
 }
 

@@ -203,8 +203,10 @@ mod tests {
         let config = with(r#","londonBlock":0,"terminalTotalDifficulty":262144,"shanghaiTime":100"#);
         let mut spec = ChainSpec::from_genesis(&genesis(&config, "0x20000")).unwrap();
         assert_eq!(spec.fork_at(9, 0), Fork::London);
-        let difficulties = [0x20000u64, 0x10000, 0x10000, 0];
-        assert_eq!(spec.resolve_merge(0, difficulties.map(U256::from)), Some(3));
+        let difficulties = [0x20000u64, 0x30000, 0x40000, 0x40000].map(U256::from);
+        let resolved =
+            difficulties.into_iter().zip(1..).map(|(total, number)| spec.resolve_merge(number, total));
+        assert_eq!(resolved.collect::<Vec<_>>(), [false, false, true, false]);
         assert_eq!(spec.fork_at(3, 0), Fork::Paris);
         assert_eq!(spec.fork_at(3, 100), Fork::Shanghai);
     }

@@ -32,7 +32,7 @@ pub struct World {
 }
 
 /// BLOCKHASH reaches this many blocks back.
-const BLOCK_HASH_HISTORY: usize = 256;
+pub const BLOCK_HASH_HISTORY: usize = 256;
 
 impl World {
     /// An empty world with room for `accounts` accounts.
@@ -107,6 +107,11 @@ impl World {
         while self.block_hashes.len() > BLOCK_HASH_HISTORY {
             self.block_hashes.pop_first();
         }
+    }
+
+    /// Forgets the hashes of all earlier blocks.
+    pub fn clear_block_hashes(&mut self) {
+        self.block_hashes.clear();
     }
 
     /// All accounts, in no order.

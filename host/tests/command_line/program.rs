@@ -39,6 +39,8 @@ impl Outcome {
 pub(crate) fn command(args: &[impl AsRef<OsStr>]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_outrider"));
     command.args(args).env_remove("OUTRIDER_FAULT").env_remove("OUTRIDER_LOG").stdin(Stdio::null());
+    // Tests leave nothing behind and find nothing.
+    command.env("OUTRIDER_CACHE_DIR", "");
     command
 }
 

@@ -1,7 +1,7 @@
 //! `outrider run` on good input.
 
 use crate::program::{arg, command, finish, fixture, outrider};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The names of a JSON object's fields, sorted.
 fn fields(value: &Value) -> Vec<&str> {
@@ -56,6 +56,7 @@ fn json_has_one_object_a_block_and_a_total_with_every_field() {
                 "match",
                 "device",
                 "kernels",
+                "sender_cache",
                 "seconds",
             ],
         );
@@ -92,11 +93,14 @@ fn json_has_one_object_a_block_and_a_total_with_every_field() {
         for kernel in ["keccak", "recover", "transfer"] {
             assert_eq!(fields(&block["kernels"][kernel]), ["cpu", "gpu", "redone"], "{kernel}");
         }
+        let counts = json!({ "hits": 0, "misses": 200, "insertions": 200, "evictions": 0 });
+        assert_eq!(block["sender_cache"], counts, "no transaction comes twice");
         // Senders, and the authorities of delegations.
         assert!(block["kernels"]["recover"]["cpu"].as_u64().unwrap() >= 200);
         assert_eq!(block["kernels"]["transfer"]["gpu"], 0);
     }
-    assert_eq!(fields(total), ["total"]);
+    assert_eq!(fields(total), ["device", "total"]);
+    assert!(total["device"].is_null());
     let total = &total["total"];
     contains(
         total,
@@ -108,6 +112,7 @@ fn json_has_one_object_a_block_and_a_total_with_every_field() {
             "transactions_per_second",
             "startup_seconds",
             "load_seconds",
+            "sender_cache",
         ],
     );
     assert_eq!(
@@ -116,6 +121,19 @@ fn json_has_one_object_a_block_and_a_total_with_every_field() {
     );
     let number = |field: &str| total[field].as_f64().unwrap();
     assert!((number("transactions_per_second") * number("seconds") - 1200.0).abs() < 1.0);
+}
+
+#[test]
+fn blocks_that_come_again_are_not_recovered_again() {
+    let path = fixture("chains/hot");
+    let outcome = outrider(&["run", "--device", "cpu", "--json", arg(&path), arg(&path)]).expect(0);
+    let lines = outcome.json();
+    let (total, blocks) = lines.split_last().unwrap();
+    let counts = json!({ "hits": 1600, "misses": 1600, "insertions": 1600, "evictions": 0 });
+    assert_eq!(total["total"]["sender_cache"], counts);
+    let (first, again) = blocks.split_at(4);
+    assert!(first.iter().all(|block| block["sender_cache"]["hits"] == 0));
+    assert!(again.iter().all(|block| block["kernels"]["recover"]["cpu"] == 0 && block["match"] == true));
 }
 
 #[test]

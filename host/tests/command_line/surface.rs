@@ -3,7 +3,7 @@
 use crate::program::{adapter, arg, command, fixture, outrider};
 use std::process::Stdio;
 
-const COMMANDS: [&str; 5] = ["run", "recover", "generate", "devices", "selftest"];
+const COMMANDS: [&str; 6] = ["run", "recover", "generate", "devices", "calibrate", "selftest"];
 
 #[test]
 fn every_command_has_help_with_examples() {
@@ -22,7 +22,7 @@ fn every_command_has_help_with_examples() {
 fn bad_arguments_exit_2() {
     let chain = fixture("chains/hot");
     let chain = arg(&chain);
-    let bad: [&[&str]; 10] = [
+    let bad: [&[&str]; 12] = [
         &[],
         &["fly"],
         &["run"],
@@ -33,6 +33,8 @@ fn bad_arguments_exit_2() {
         &["recover", "--rules", "Pectra"],
         &["generate"],
         &["devices", "extra"],
+        &["run", "--audit", "some", chain],
+        &["recover", "--audit", "sample=0.5"],
     ];
     for args in bad {
         let outcome = outrider(args).expect(2);

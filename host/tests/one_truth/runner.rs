@@ -1,6 +1,9 @@
 //! The one runner: a path through all lanes, compared block by block with sequential revm.
 
-use outrider::run::{self, Event, LaneSet, Options, report::BlockReport};
+use outrider::{
+    recover::SenderCache,
+    run::{self, Event, LaneSet, Options, report::BlockReport},
+};
 use outrider_kernels::{
     accelerator::{self, Accelerator},
     gpu::{DeviceChoice, DeviceOptions, IntegerForm},
@@ -39,7 +42,7 @@ static DEVICES: LazyLock<Vec<(&'static str, Accelerator)>> = LazyLock::new(|| {
 pub(crate) fn device(device: DeviceOptions) -> Option<Accelerator> {
     // Several tests compile at once, perhaps on a busy machine; what is tested is not how fast that is.
     let device = DeviceOptions { self_test_deadline: Duration::from_secs(120), ..device };
-    let options = accelerator::Options { device, sample_seed: Some(1) };
+    let options = accelerator::Options { device, sample_seed: Some(1), ..accelerator::Options::default() };
     match Accelerator::open(&DeviceChoice::Gpu, &options) {
         Ok(accelerator) => Some(accelerator),
         Err(error) => {
@@ -95,7 +98,7 @@ pub(crate) fn run(path: &Path, accelerator: &Accelerator, threads: usize) -> Vec
     let mut reports = Vec::new();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| {
-        run::run_path(path, accelerator, &options, &mut |event| {
+        run::run_path(path, accelerator, &SenderCache::default(), &options, &mut |event| {
             if let Event::Block(report) = event {
                 reports.push(report.clone());
             }

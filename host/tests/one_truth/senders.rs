@@ -3,9 +3,12 @@
 use crate::runner::{device, fixtures, shared};
 use outrider::{
     ingest::{self, DecodedBlock, decode_block},
-    recover::{is_high_s, recover, recover_scalar},
+    recover::{SenderCache, is_high_s, recover, recover_scalar},
 };
-use outrider_kernels::{accelerator::Accelerator, gpu::DeviceOptions};
+use outrider_kernels::{
+    accelerator::Accelerator,
+    gpu::{DeviceOptions, Fault, FaultPlan},
+};
 use revm::primitives::hardfork::SpecId;
 use std::path::Path;
 
@@ -60,6 +63,28 @@ fn every_sender_of_every_real_block_is_the_known_one_on_the_adapter() {
     let count = assert_senders(&real_blocks(), &accelerator);
     let (_, counts) = accelerator.counts().into_iter().find(|(kernel, _)| *kernel == "recover").unwrap();
     assert_eq!((counts.gpu, counts.cpu, counts.redone), (count, 0, 0));
+}
+
+#[test]
+fn a_cache_serves_nothing_that_a_failed_device_found() {
+    // Its first answer is right, and its next is not.
+    let fault = Some(FaultPlan { fault: Fault::WrongAnswer, after_jobs: 1 });
+    let Some(accelerator) = device(DeviceOptions { fault, ..DeviceOptions::default() }) else { return };
+    let cache = SenderCache::default();
+    let (block, spec) = blocks(&fixtures("mainnet/12964999")).pop().unwrap();
+    let stated = block.stated.senders.as_ref().unwrap();
+    let len = stated.len() as u64;
+    let hits_of_next = || {
+        let before = cache.counts();
+        let recovered = cache.recover(&accelerator, &block.transactions, spec).unwrap();
+        assert_eq!(recovered.senders, *stated);
+        (cache.counts() - before).hits
+    };
+    assert_eq!((hits_of_next(), hits_of_next()), (0, len));
+    assert!(!accelerator.is_quarantined());
+    recover(&accelerator, &block.transactions, spec).unwrap();
+    assert!(accelerator.is_quarantined());
+    assert_eq!((hits_of_next(), hits_of_next()), (0, len), "recovered anew on the CPU, and trusted then");
 }
 
 #[test]

@@ -1,13 +1,7 @@
 //! Which results of a device are recomputed on the CPU.
 
-use std::hash::{BuildHasher, Hasher};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
-
-/// Most results of a batch that are recomputed.
-const SAMPLE_LEN_MAX: usize = 16;
-
-/// One result in so many is recomputed, up to [`SAMPLE_LEN_MAX`] and at least one.
-const SAMPLE_ONE_IN: usize = 256;
 
 /// Draws the positions that are recomputed. Never a fixed stride: faults of lanes are periodic.
 #[derive(Debug)]
@@ -19,16 +13,15 @@ pub(super) struct Sampler {
 impl Sampler {
     pub(super) fn new(seed: Option<u64>) -> Self {
         // The standard library's hash keys are the one random source that needs no dependency.
-        let seed = seed.unwrap_or_else(|| std::hash::RandomState::new().build_hasher().finish());
+        let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(0));
         Self { seed, draws: AtomicU64::new(0) }
     }
 
-    /// Positions below `len`, perhaps some of them twice; none if there are none.
-    pub(super) fn draw(&self, len: usize) -> Vec<usize> {
+    /// So many positions below `len`, perhaps some of them twice; none if there are none.
+    pub(super) fn draw(&self, count: usize, len: usize) -> Vec<usize> {
         if len == 0 {
             return Vec::new();
         }
-        let count = (len / SAMPLE_ONE_IN).clamp(1, SAMPLE_LEN_MAX);
         let next = || {
             // SplitMix64 (Steele, Lea, Flood 2014).
             let step = self.draws.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -49,9 +42,9 @@ mod tests {
     #[test]
     fn a_sample_is_within_the_batch_and_differs_from_draw_to_draw() {
         let sampler = Sampler::new(Some(3));
-        assert!(sampler.draw(0).is_empty());
-        assert_eq!(sampler.draw(1), [0]);
-        let draws = [sampler.draw(65_536), sampler.draw(65_536)];
+        assert!(sampler.draw(4, 0).is_empty());
+        assert_eq!(sampler.draw(1, 1), [0]);
+        let draws = [sampler.draw(16, 65_536), sampler.draw(16, 65_536)];
         assert_ne!(draws[0], draws[1]);
         assert!(draws.iter().all(|draw| draw.len() == 16 && draw.iter().all(|&item| item < 65_536)));
     }

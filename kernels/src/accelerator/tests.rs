@@ -1,10 +1,14 @@
 //! Whatever the device does, the answer is right, and the counts say where it was made.
 
+mod auditing;
+mod calibrated;
+mod division;
+
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::gpu::{Fault, FaultPlan};
-use crate::keccak::PayloadsBuf;
+use crate::gpu::{DeviceChoice, Fault, FaultPlan};
+use crate::keccak::{self, PayloadsBuf};
 
 fn payloads(len: usize) -> PayloadsBuf {
     let mut out = PayloadsBuf::default();
@@ -20,8 +24,31 @@ fn accelerator(fault: Option<FaultPlan>) -> Option<Accelerator> {
     let device = DeviceOptions { deadline: Duration::from_secs(2), fault, ..DeviceOptions::default() };
     // Says that the test is skipped, or fails, if there is no adapter.
     crate::gpu::tests::device(DeviceOptions::default())?;
-    let options = Options { device, sample_seed: Some(1) };
+    let options = Options { device, sample_seed: Some(1), ..Options::default() };
     Some(Accelerator::open(&DeviceChoice::Gpu, &options).unwrap())
+}
+
+/// What becomes of options when the device's kernels are to halve batches with the CPU; `None` says that there is no
+/// adapter. Keccak alone is much sooner ready than all kernels.
+fn halving(fault: Option<&str>, are_all_kernels_wanted: bool, options: Options) -> Option<Accelerator> {
+    let fault = fault.map(|fault| fault.parse().unwrap());
+    let device = crate::gpu::tests::device(DeviceOptions { fault, ..options.device.clone() })?;
+    let mut lanes = if are_all_kernels_wanted {
+        Lanes::ready(&device)
+    } else {
+        Lanes { keccak: Lane::ready(&device), ..Lanes::default() }
+    };
+    lanes.keccak.halve();
+    lanes.recover.halve();
+    device.begin_service();
+    Some(Accelerator::with(Some(device), lanes, &options))
+}
+
+/// Waits until the device has done what it was late with.
+fn wait_for_device(accelerator: &Accelerator) {
+    while accelerator.device.as_ref().unwrap().has_caught_up() == Ok(false) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 fn assert_right(accelerator: &Accelerator, payloads: &PayloadsBuf) {

@@ -1,21 +1,33 @@
 //! An open device: its life, its death, and the seam where both are watched.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
 
 use super::adapter::{self, AdapterInfo, DeviceChoice, NoSuchAdapter};
 use super::buffer::{self, Buffer, Pool, Purpose};
 use super::error::{DeviceError, Site};
+#[cfg(test)]
+use super::events::Events;
 use super::fault::{Fault, FaultPlan, Injector};
-use super::job::Job;
+use super::job::{Course, Job};
 use super::pipeline::{self, Pipeline};
+use super::pipeline_cache::{Identity, PipelineCache};
 use super::shader::{IntegerForm, Shader};
+use super::tuning::Tuning;
 
 /// Most items of one dispatch.
 pub const BATCH_LEN_MAX: usize = 65_536;
+
+/// How often a device that refuses a call is asked whether it is lost, and the time between.
+const LOSS_POLLS: usize = 10;
+const LOSS_PAUSE: Duration = Duration::from_millis(5);
+
+/// Jobs left behind that are remembered.
+const LEFT_BEHIND_MAX: usize = 16;
 
 /// How a device is opened and watched.
 #[derive(Clone, Debug)]
@@ -28,6 +40,11 @@ pub struct DeviceOptions {
     pub integer_form: Option<IntegerForm>,
     /// Items of one dispatch, at most [`BATCH_LEN_MAX`].
     pub batch_len_max: usize,
+    /// Sizes with which kernels are compiled.
+    pub tuning: Tuning,
+    /// Folder in which compiled pipelines are kept between processes, where the API can: made if need be, private to
+    /// the user. `None` keeps none.
+    pub cache_folder: Option<PathBuf>,
     /// A fault to play.
     pub fault: Option<FaultPlan>,
 }
@@ -39,6 +56,8 @@ impl Default for DeviceOptions {
             self_test_deadline: Duration::from_secs(30),
             integer_form: None,
             batch_len_max: BATCH_LEN_MAX,
+            tuning: Tuning::default(),
+            cache_folder: None,
             fault: None,
         }
     }
@@ -65,6 +84,8 @@ pub enum OpenError {
 #[derive(Clone)]
 pub struct Device {
     inner: Arc<Inner>,
+    /// Until when this handle's jobs are waited for.
+    patience: Option<Instant>,
 }
 
 struct Inner {
@@ -79,6 +100,12 @@ struct Inner {
     death: Arc<Death>,
     injector: Injector,
     pool: Pool,
+    /// Jobs that nobody waits for and that have not been seen to end.
+    left_behind: Mutex<Vec<(Site, Course)>>,
+    polling: Mutex<()>,
+    pipeline_cache: Option<PipelineCache>,
+    #[cfg(test)]
+    events: Events,
 }
 
 /// Set once, by whoever first sees that the device is gone.
@@ -105,8 +132,12 @@ impl Death {
 }
 
 impl Drop for Inner {
+    /// What jobs left in buffers may be transactions that nobody has published yet: a device that is closed clears
+    /// them, one that is dead cannot.
     fn drop(&mut self) {
-        if self.death.reason().is_some() {
+        if self.death.reason().is_none() {
+            self.pool.clear(&self.raw, &self.queue);
+        } else {
             // Dropping the last handle waits for all that was submitted; a kernel that hangs never ends.
             std::mem::forget(self.raw.clone());
             std::mem::forget(self.queue.clone());
@@ -146,6 +177,12 @@ impl Device {
         if form == IntegerForm::U64 {
             features |= wgpu::Features::SHADER_INT64;
         }
+        if info.timestamps {
+            features |= wgpu::Features::TIMESTAMP_QUERY;
+        }
+        if options.cache_folder.is_some() {
+            features |= adapter.features() & wgpu::Features::PIPELINE_CACHE;
+        }
         let limits = adapter.limits();
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("outrider"),
@@ -163,6 +200,11 @@ impl Device {
         });
         // Every call is made inside an error scope; what escapes is a bug worth a line, not a panic.
         raw.on_uncaptured_error(Arc::new(|error| log::error!("device error outside of any scope: {error}")));
+        let identity = Identity { info: &info, form, tuning: options.tuning };
+        let pipeline_cache = options
+            .cache_folder
+            .as_deref()
+            .and_then(|folder| PipelineCache::open(&raw, adapter, folder, &identity));
         let injector = Injector::new(options.fault);
         Ok(Self {
             inner: Arc::new(Inner {
@@ -177,7 +219,13 @@ impl Device {
                 death,
                 injector,
                 pool: Pool::default(),
+                left_behind: Mutex::default(),
+                polling: Mutex::default(),
+                pipeline_cache,
+                #[cfg(test)]
+                events: Events::default(),
             }),
+            patience: None,
         })
     }
 
@@ -193,9 +241,43 @@ impl Device {
         self.inner.form
     }
 
-    /// Ends the proving phase: from here on jobs have the deadline of the service.
+    /// Sizes with which its kernels are compiled.
+    #[must_use]
+    pub fn tuning(&self) -> Tuning {
+        self.inner.options.tuning
+    }
+
+    /// Ends the proving phase: from here on jobs have the deadline of the service. What was compiled is kept
+    /// ([`DeviceOptions::cache_folder`]).
     pub fn begin_service(&self) {
+        if let Some(cache) = self.pipeline_cache().filter(|_| self.is_alive()) {
+            cache.store();
+        }
         self.inner.in_service.store(true, Ordering::Release);
+    }
+
+    /// A handle to the same device whose jobs are waited for until `until` at most: then [`DeviceError::Late`] comes
+    /// for an answer, and the job is left behind. The device lives on; its next jobs come after that one.
+    #[must_use]
+    pub fn with_patience(&self, until: Instant) -> Self {
+        Self { inner: Arc::clone(&self.inner), patience: Some(until) }
+    }
+
+    /// Whether all jobs that were left behind have ended. Does not wait.
+    ///
+    /// # Errors
+    /// [`DeviceError::Deadline`] if one of them is past the deadline: the device is dead then. Or it was before.
+    pub fn has_caught_up(&self) -> Result<bool, DeviceError> {
+        let mut jobs = self.inner.left_behind.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some((site, course)) = jobs.last() {
+            self.check_in_service(site)?;
+            if !course.look(self, site, Duration::ZERO)? {
+                course.check_deadline(self, site)?;
+                return Ok(false);
+            }
+            jobs.pop();
+        }
+        Ok(true)
     }
 
     /// Whether it can still be used.
@@ -260,6 +342,15 @@ impl Device {
 
     /// Writes any number of bytes to the start of a buffer; the last word is filled up with zeros.
     pub(super) fn write_bytes(&self, site: &Site, buffer: &Buffer, bytes: &[u8]) -> Result<(), DeviceError> {
+        if self.inner.injector.corrupts_upload(self.inner.in_service.load(Ordering::Acquire)) {
+            let mut corrupt = bytes.to_vec();
+            corrupt.iter_mut().take(1).for_each(|byte| *byte ^= 1);
+            return self.write_all_bytes(site, buffer, &corrupt);
+        }
+        self.write_all_bytes(site, buffer, bytes)
+    }
+
+    fn write_all_bytes(&self, site: &Site, buffer: &Buffer, bytes: &[u8]) -> Result<(), DeviceError> {
         let (whole, rest) = bytes.split_at(bytes.len() & !3);
         self.write(site, buffer, whole)?;
         if rest.is_empty() {
@@ -296,10 +387,17 @@ impl Device {
         match first {
             None => Ok(value),
             // A lost device answers everything with a validation error, and tells of the loss itself no sooner
-            // than at the next poll: say what is really the matter.
+            // than at the next poll, perhaps another thread's: say what is really the matter. A real validation
+            // error is a mistake of ours, and can wait.
             Some(error) => {
-                let _ = raw.poll(wgpu::PollType::Poll);
-                self.check_alive(site)?;
+                for _ in 0..LOSS_POLLS {
+                    let _ = raw.poll(wgpu::PollType::Poll);
+                    self.check_alive(site)?;
+                    if !matches!(error, wgpu::Error::Validation { .. }) {
+                        break;
+                    }
+                    std::thread::sleep(LOSS_PAUSE);
+                }
                 Err(DeviceError::from_api(site.clone(), error))
             }
         }
@@ -326,6 +424,23 @@ impl Device {
         self.inner.death.declare(reason);
     }
 
+    /// How long this handle's jobs are still waited for; `None` is as long as the deadline allows.
+    pub(super) fn patience_left(&self) -> Option<Duration> {
+        self.patience.map(|until| until.saturating_duration_since(Instant::now()))
+    }
+
+    /// Notes a job that nobody waits for any more.
+    pub(super) fn leave_behind(&self, site: Site, course: Course) {
+        if self.is_alive() {
+            let mut jobs = self.inner.left_behind.lock().unwrap_or_else(PoisonError::into_inner);
+            // The queue is in order: where so many are left behind, the oldest says nothing that others do not.
+            if jobs.len() == LEFT_BEHIND_MAX {
+                jobs.remove(0);
+            }
+            jobs.push((site, course));
+        }
+    }
+
     pub(super) fn deadline(&self) -> Duration {
         if self.inner.in_service.load(Ordering::Acquire) {
             self.inner.options.deadline
@@ -340,6 +455,25 @@ impl Device {
 
     pub(super) fn raw(&self) -> &wgpu::Device {
         &self.inner.raw
+    }
+
+    #[cfg(test)]
+    pub(crate) fn events(&self) -> &Events {
+        &self.inner.events
+    }
+
+    /// Compiled pipelines that are kept on disk.
+    pub(super) fn pipeline_cache(&self) -> Option<&PipelineCache> {
+        self.inner.pipeline_cache.as_ref()
+    }
+
+    /// The turn to wait for the device inside the API; `None` while another thread has it.
+    pub(super) fn turn_to_poll(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.inner.polling.try_lock() {
+            Ok(turn) => Some(turn),
+            Err(TryLockError::Poisoned(turn)) => Some(turn.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     pub(super) fn queue(&self) -> &wgpu::Queue {

@@ -63,6 +63,15 @@ pub enum DeviceError {
         /// How long was waited.
         deadline: Duration,
     },
+    /// The caller's patience is at its end ([`super::Device::with_patience`]). The job is left behind, and the
+    /// device lives.
+    #[error("{site}: no answer yet after {waited:?}")]
+    Late {
+        /// Where it was noticed.
+        site: Site,
+        /// Time since the job's submission.
+        waited: Duration,
+    },
     /// The device has no memory left for the batch.
     #[error("{site}: out of device memory: {}", OneLine(.detail))]
     OutOfMemory {
@@ -128,6 +137,7 @@ impl DeviceError {
         match self {
             Self::Lost { site, .. }
             | Self::Deadline { site, .. }
+            | Self::Late { site, .. }
             | Self::OutOfMemory { site, .. }
             | Self::Validation { site, .. }
             | Self::Internal { site, .. }

@@ -1,5 +1,6 @@
 //! Jobs: uploads, dispatches in order, readback, and a wait that ends.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
@@ -7,11 +8,15 @@ use std::time::{Duration, Instant};
 use super::buffer::{self, Buffer, Purpose};
 use super::device::Device;
 use super::error::{DeviceError, Site};
-use super::fault::Fault;
+use super::fault::{Fault, Items};
 use super::pipeline::Pipeline;
+use super::timing::{self, StageTime, Stamps};
 
 /// How long one look at the device lasts, so that another thread's verdict on it is seen soon.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// How long a thread stands back while another one looks.
+const SHORT_LOOK: Duration = Duration::from_micros(200);
 
 /// A list of dispatches over buffers, put together by one thread and submitted at once.
 ///
@@ -21,13 +26,27 @@ pub struct Job {
     device: Device,
     site: Site,
     steps: Vec<Step>,
-    reads: Vec<Buffer>,
+    reads: Vec<Read>,
+    is_timed: bool,
 }
 
 #[derive(Debug)]
 enum Step {
     Zero(Buffer),
-    Dispatch { pipeline: Pipeline, workgroups: u32, buffers: Vec<Buffer> },
+    /// The read of an index: its words as earlier steps left them.
+    Read(usize),
+    Dispatch {
+        pipeline: Pipeline,
+        workgroups: u32,
+        buffers: Vec<Buffer>,
+    },
+}
+
+/// Words of a buffer that the CPU is to see.
+#[derive(Debug)]
+struct Read {
+    buffer: Buffer,
+    words: Range<usize>,
 }
 
 /// A claim to the words of a buffer, to be made good by [`Outputs::take`].
@@ -37,7 +56,7 @@ pub struct Readback(usize);
 impl Job {
     pub(super) fn new(device: Device, kernel: &'static str, batch_len: usize) -> Self {
         let site = device.site(kernel, batch_len);
-        Self { device, site, steps: Vec::new(), reads: Vec::new() }
+        Self { device, site, steps: Vec::new(), reads: Vec::new(), is_timed: false }
     }
 
     /// Where errors of this job are said to have happened.
@@ -118,10 +137,27 @@ impl Job {
         self.steps.push(Step::Dispatch { pipeline: pipeline.clone(), workgroups, buffers });
     }
 
-    /// Asks for the words of a buffer as they are after the last dispatch.
+    /// Asks for the words of a buffer as they are after the dispatches so far.
     pub fn read(&mut self, buffer: &Buffer) -> Readback {
-        self.reads.push(buffer.clone());
-        Readback(self.reads.len() - 1)
+        self.read_words(buffer, 0..buffer.len_words())
+    }
+
+    /// [`Self::read`] of a range of words.
+    ///
+    /// # Panics
+    /// If the buffer does not have them: a mistake of the kernel's author.
+    pub fn read_words(&mut self, buffer: &Buffer, words: Range<usize>) -> Readback {
+        assert!(words.start <= words.end && words.end <= buffer.len_words(), "{words:?} of a buffer");
+        let index = self.reads.len();
+        self.reads.push(Read { buffer: buffer.clone(), words });
+        self.steps.push(Step::Read(index));
+        Readback(index)
+    }
+
+    /// Asks for the time that each dispatch takes on the device, see [`Outputs::stage_times`]; without a word where the
+    /// adapter has no timestamps. The job is slower for it.
+    pub fn time_stages(&mut self) {
+        self.is_timed = self.device.info().timestamps;
     }
 
     /// Hands the job to the device and returns at once.
@@ -142,10 +178,18 @@ impl Job {
         let staging = self.named_if_lost(self.staging())?;
         let submitted = self.device.guarded(&self.site, |raw| self.encode_and_submit(raw, staging.as_ref()));
         let submission = self.named_if_lost(submitted)?;
+        #[cfg(test)]
+        self.device.events().push(super::events::Event::Submitted(self.site.batch_len));
         let deadline = self.device.deadline();
         let submitted_at = Instant::now();
         let mapping = Arc::new(AtomicU8::new(MAPPING));
-        let pending = Pending { job: self, staging, submission, mapping, submitted_at, deadline, fault };
+        let seen_from = match fault {
+            Some(Fault::Hang) => None,
+            Some(Fault::Slow { millis, .. }) => Some(submitted_at + Duration::from_millis(millis.into())),
+            _ => Some(submitted_at),
+        };
+        let course = Course { submission, submitted_at, deadline, seen_from };
+        let pending = Pending { job: self, staging, course, mapping, is_over: false, fault };
         pending.job.named_if_lost(pending.map())?;
         Ok(pending)
     }
@@ -170,7 +214,8 @@ impl Job {
 
     /// Where the CPU will read all that is to be read, if anything is.
     fn staging(&self) -> Result<Option<Buffer>, DeviceError> {
-        let words: usize = self.reads.iter().map(Buffer::len_words).sum();
+        let words: usize = self.reads.iter().map(|read| read.words.len()).sum();
+        let words = words + timing::staging_words(self.timed_stages().count());
         if words == 0 {
             return Ok(None);
         }
@@ -178,27 +223,47 @@ impl Job {
         buffer::lease(&self.device, kernel, batch_len, Purpose::Staging, words).map(Some)
     }
 
+    /// Names of the dispatches whose time is asked for.
+    fn timed_stages(&self) -> impl Iterator<Item = &'static str> {
+        self.steps.iter().filter(|_| self.is_timed).filter_map(|step| match step {
+            Step::Dispatch { pipeline, .. } => Some(pipeline.name),
+            _ => None,
+        })
+    }
+
     fn encode_and_submit(&self, raw: &wgpu::Device, staging: Option<&Buffer>) -> wgpu::SubmissionIndex {
         let label = Some(self.site.kernel);
         let mut encoder = raw.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
-        // Dispatches that follow each other share a pass.
-        for steps in self.steps.chunk_by(|a, b| a.is_dispatch() && b.is_dispatch()) {
-            if let [Step::Zero(buffer)] = steps {
-                encoder.clear_buffer(buffer.raw(), 0, Some(buffer.bytes()));
-                continue;
+        let stamps = self.is_timed.then(|| Stamps::new(raw, self.timed_stages().count()));
+        let mut stamped = 0;
+        // Reads stand in staging memory in their order.
+        let mut offset = 0;
+        // Dispatches that follow each other share a pass, unless each is timed.
+        for steps in self.steps.chunk_by(|a, b| !self.is_timed && a.is_dispatch() && b.is_dispatch()) {
+            match (steps, staging) {
+                ([Step::Zero(buffer)], _) => {
+                    encoder.clear_buffer(buffer.raw(), 0, Some(buffer.bytes()));
+                    continue;
+                }
+                ([Step::Read(index)], Some(staging)) => {
+                    let Read { buffer, words } = &self.reads[*index];
+                    let (start, bytes) = (words.start as u64 * 4, words.len() as u64 * 4);
+                    encoder.copy_buffer_to_buffer(buffer.raw(), start, staging.raw(), offset, bytes);
+                    offset += bytes;
+                    continue;
+                }
+                _ => {}
             }
-            let descriptor = wgpu::ComputePassDescriptor { label, timestamp_writes: None };
+            let timestamp_writes = stamps.as_ref().map(|stamps| stamps.of_dispatch(stamped));
+            stamped += 1;
+            let descriptor = wgpu::ComputePassDescriptor { label, timestamp_writes };
             let mut pass = encoder.begin_compute_pass(&descriptor);
             for step in steps {
                 step.encode(raw, &mut pass);
             }
         }
-        if let Some(staging) = staging {
-            let mut offset = 0;
-            for buffer in &self.reads {
-                encoder.copy_buffer_to_buffer(buffer.raw(), 0, staging.raw(), offset, buffer.bytes());
-                offset += buffer.bytes();
-            }
+        if let (Some(stamps), Some(staging)) = (stamps, staging) {
+            stamps.gather(&mut encoder, staging.raw(), offset);
         }
         self.device.queue().submit([encoder.finish()])
     }
@@ -243,25 +308,77 @@ const MAP_FAILED: u8 = 2;
 pub struct Pending {
     job: Job,
     staging: Option<Buffer>,
-    submission: wgpu::SubmissionIndex,
+    course: Course,
     mapping: Arc<AtomicU8>,
-    submitted_at: Instant,
-    deadline: Duration,
+    /// Whether the device was seen to have done it.
+    is_over: bool,
     fault: Option<Fault>,
 }
 
+/// What is known of a submission without its results.
+#[derive(Clone, Debug)]
+pub(super) struct Course {
+    submission: wgpu::SubmissionIndex,
+    submitted_at: Instant,
+    deadline: Duration,
+    /// When a fault lets its end be seen, if ever.
+    seen_from: Option<Instant>,
+}
+
+impl Course {
+    fn is_hidden(&self) -> bool {
+        self.seen_from.is_none_or(|time| Instant::now() < time)
+    }
+
+    fn left(&self) -> Duration {
+        self.deadline.saturating_sub(self.submitted_at.elapsed())
+    }
+
+    /// Lets the API notice what the device has done, for at most `timeout`; true if the submission has ended.
+    pub(super) fn look(&self, device: &Device, site: &Site, timeout: Duration) -> Result<bool, DeviceError> {
+        if self.is_hidden() {
+            std::thread::sleep(timeout);
+            return Ok(false);
+        }
+        // wgpu asserts, in the thread whose wait times out, that no other thread has meanwhile seen the queue run empty
+        // (30.0, `Device::maintain`): so one thread polls, which makes the callbacks of all, and others look again soon.
+        let Some(_turn) = device.turn_to_poll() else {
+            std::thread::sleep(timeout.min(SHORT_LOOK));
+            return Ok(false);
+        };
+        let submission_index = Some(self.submission.clone());
+        let poll = wgpu::PollType::Wait { submission_index, timeout: Some(timeout) };
+        match device.guarded(site, |raw| raw.poll(poll))? {
+            Ok(_) => Ok(true),
+            Err(wgpu::PollError::Timeout) => Ok(false),
+            Err(error) => Err(DeviceError::Internal { site: site.clone(), detail: error.to_string() }),
+        }
+    }
+
+    /// [`DeviceError::Deadline`], and the device dead, if the submission is past its deadline.
+    pub(super) fn check_deadline(&self, device: &Device, site: &Site) -> Result<(), DeviceError> {
+        if !self.left().is_zero() {
+            return Ok(());
+        }
+        device.bury(&format!("no answer within {:?} in kernel {}", self.deadline, site.kernel));
+        Err(DeviceError::Deadline { site: site.clone(), deadline: self.deadline })
+    }
+}
+
 impl Pending {
-    /// Waits for the job's end, but no longer than the device's deadline, counted from the submission.
+    /// Waits for the job's end, but no longer than the device's deadline, counted from the submission, and no
+    /// longer than the handle's patience ([`Device::with_patience`]).
     ///
     /// # Errors
-    /// Any [`DeviceError`]. After [`DeviceError::Deadline`] the device is dead.
-    pub fn wait(self) -> Result<Outputs, DeviceError> {
-        let Job { device, site, .. } = &self.job;
+    /// Any [`DeviceError`]. After [`DeviceError::Deadline`] the device is dead. After [`DeviceError::Late`] it
+    /// lives, and works on: [`Device::has_caught_up`] says whether it still does.
+    pub fn wait(mut self) -> Result<Outputs, DeviceError> {
         let mut is_over = false;
         loop {
+            let Job { device, site, .. } = &self.job;
             device.check_alive(site)?;
             match self.mapping.load(Ordering::Acquire) {
-                _ if self.fault == Some(Fault::Hang) => {}
+                _ if self.course.is_hidden() => {}
                 MAP_FAILED => {
                     // The API answers calls to a lost device with silence, and mapping with a failure. It tells
                     // of the loss itself at the next poll.
@@ -274,15 +391,17 @@ impl Pending {
                 _ if is_over && self.staging.is_none() => break,
                 _ => {}
             }
-            let left = self.deadline.saturating_sub(self.submitted_at.elapsed());
-            if left.is_zero() {
-                device.bury(&format!("no answer within {:?} in kernel {}", self.deadline, site.kernel));
-                return Err(DeviceError::Deadline { site: site.clone(), deadline: self.deadline });
+            self.course.check_deadline(device, site)?;
+            let patience = device.patience_left();
+            if patience.is_some_and(|left| left.is_zero()) {
+                let waited = self.course.submitted_at.elapsed();
+                return Err(DeviceError::Late { site: site.clone(), waited });
             }
-            is_over = self.look(left.min(LOOK))?;
+            let timeout = self.course.left().min(LOOK).min(patience.unwrap_or(LOOK));
+            is_over = self.course.look(device, site, timeout)?;
         }
-        let words = self.staging.as_ref().map_or(Ok(Vec::new()), |staging| self.collect(staging))?;
-        Ok(Outputs { words })
+        self.is_over = true;
+        self.staging.as_ref().map_or(Ok(Outputs::default()), |staging| self.collect(staging))
     }
 
     /// Asks for the results to be mapped once the submission has ended.
@@ -296,35 +415,25 @@ impl Pending {
         })
     }
 
-    /// Lets the API notice what the device has done, for at most `timeout`; true if the submission has ended.
-    fn look(&self, timeout: Duration) -> Result<bool, DeviceError> {
-        let Job { device, site, .. } = &self.job;
-        if self.fault == Some(Fault::Hang) {
-            std::thread::sleep(timeout);
-            return Ok(false);
-        }
-        let submission_index = Some(self.submission.clone());
-        let poll = wgpu::PollType::Wait { submission_index, timeout: Some(timeout) };
-        match device.guarded(site, |raw| raw.poll(poll))? {
-            Ok(_) => Ok(true),
-            Err(wgpu::PollError::Timeout) => Ok(false),
-            Err(error) => Err(DeviceError::Internal { site: site.clone(), detail: error.to_string() }),
-        }
-    }
-
-    fn collect(&self, staging: &Buffer) -> Result<Vec<Option<Vec<u32>>>, DeviceError> {
+    fn collect(&self, staging: &Buffer) -> Result<Outputs, DeviceError> {
         let Job { device, site, reads, .. } = &self.job;
         let view = device
             .guarded(site, |_| staging.raw().get_mapped_range(..staging.bytes()))?
             .map_err(|error| DeviceError::Internal { site: site.clone(), detail: error.to_string() })?;
         let mut rest: &[u8] = &view;
         let mut words = Vec::with_capacity(reads.len());
-        for buffer in reads {
-            let (bytes, after) = rest.split_at(buffer.len_words() * 4);
+        for read in reads {
+            let (bytes, after) = rest.split_at(read.words.len() * 4);
             words.push(Some(self.received(bytes)));
             rest = after;
         }
-        Ok(words)
+        if let Some(Fault::WrongItems(items)) = self.fault {
+            give_neighbours_answers(&mut words, items, site.batch_len);
+        }
+        #[cfg(test)]
+        device.events().push(super::events::Event::Collected(site.batch_len));
+        let stage_times = timing::stage_times(device, self.job.timed_stages(), rest);
+        Ok(Outputs { words, stage_times })
     }
 
     fn received(&self, bytes: &[u8]) -> Vec<u32> {
@@ -338,20 +447,52 @@ impl Pending {
 
 impl Drop for Pending {
     /// Staging memory goes back to the pool unmapped, however the job ended. A dead device is not spoken to.
+    ///
+    /// That holds for a job which the device still works on, too. Unmapping takes back a claim to be mapped, so no
+    /// memory is handed out that is mapped or about to be. And its buffers may be handed out: all that a later job
+    /// does with them, uploads included, goes to the same queue, which orders what touches a buffer after what
+    /// touched it before; and the later job's claim to be mapped is made good only after its own submission.
     fn drop(&mut self) {
         if let Some(staging) = &self.staging {
             let _ = self.job.device.guarded(&self.job.site, |_| staging.raw().unmap());
+        }
+        if !self.is_over {
+            self.job.device.leave_behind(self.job.site.clone(), self.course.clone());
+        }
+    }
+}
+
+/// Gives items the answer of the one before (the first the last's): of what was read back, that of most words an item. The
+/// only item of a job has a bit of it flipped.
+fn give_neighbours_answers(words: &mut [Option<Vec<u32>>], items: Items, len: usize) {
+    let is_answer = |words: &&mut Vec<u32>| words.len() > len && words.len().is_multiple_of(len);
+    let Some(answer) = words.iter_mut().flatten().filter(is_answer).max_by_key(|words| words.len()) else {
+        return;
+    };
+    let right = answer.clone();
+    for item in items.of(len) {
+        let neighbour = item.checked_sub(1).unwrap_or(len - 1);
+        // Limb-major, as all streams.
+        for limb in 0..right.len() / len {
+            answer[limb * len + item] = right[limb * len + neighbour] ^ u32::from(len == 1);
         }
     }
 }
 
 /// What a job read back.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Outputs {
     words: Vec<Option<Vec<u32>>>,
+    stage_times: Vec<StageTime>,
 }
 
 impl Outputs {
+    /// The time of each dispatch, in order; empty unless [`Job::time_stages`] asked and the adapter has timestamps.
+    #[must_use]
+    pub fn stage_times(&self) -> &[StageTime] {
+        &self.stage_times
+    }
+
     /// The words asked for by [`Job::read`] of the same job.
     ///
     /// # Panics

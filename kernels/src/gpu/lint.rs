@@ -4,7 +4,9 @@
 //!   summed over all loops, nested ones multiplied, calls counted at each place. lavapipe stops an
 //!   invocation silently after 65,535, and an unbounded loop is a hung device anywhere else. A bound
 //!   must be evident from the text: `for (var i = START; i < BOUND; i += STEP)` over `u32`, where BOUND is
-//!   a constant, or `min(x, CONSTANT)`, or `x & CONSTANT`, and nothing else writes to `i`.
+//!   a constant, or `min(x, CONSTANT)`, or `x & CONSTANT`, and nothing else writes to `i`. Or, tested at its end,
+//!   `loop { ... continuing { i += STEP; break if i >= BOUND; } }`: software adapters go through the body of a loop
+//!   that is tested at its start once more than it counts, with all lanes masked out.
 //! - **No array of the invocation's own is indexed by a variable**: neither in function nor in private
 //!   memory, nor a constant table (which compilers copy into function memory). On lavapipe a Keccak with such
 //!   an array took 47 times as long as one without.
@@ -137,9 +139,9 @@ impl FunctionLint<'_> {
                     }
                     sum
                 }
-                Statement::Loop { body, continuing, .. } => {
+                Statement::Loop { body, continuing, break_if } => {
                     let bound = self
-                        .loop_bound(body, continuing)
+                        .loop_bound(body, continuing, *break_if)
                         .ok_or_else(|| LintError::UnboundedLoop { function: self.name() })?;
                     let inside = self.iterations(body)?.saturating_add(self.iterations(continuing)?);
                     bound.saturating_mul(inside.saturating_add(1))
@@ -152,7 +154,15 @@ impl FunctionLint<'_> {
     }
 
     /// How often a loop of the allowed form runs at most.
-    fn loop_bound(&self, body: &Block, continuing: &Block) -> Option<u64> {
+    fn loop_bound(
+        &self,
+        body: &Block,
+        continuing: &Block,
+        break_if: Option<Handle<Expression>>,
+    ) -> Option<u64> {
+        if let Some(bound) = break_if.and_then(|test| self.end_tested_bound(body, continuing, test)) {
+            return Some(bound);
+        }
         // The test must come first: what stands before it could `continue` past it.
         let first = body.iter().find(|statement| !matches!(statement, Statement::Emit(_)))?;
         let (variable, bound) = self.exit_test(first)?;
@@ -162,6 +172,32 @@ impl FunctionLint<'_> {
         }
         // Beyond 2^32 the variable would begin anew.
         (bound + step <= 1 << 32).then(|| bound.div_ceil(step))
+    }
+
+    /// How often a loop runs at most that ends with `i += STEP; break if i >= BOUND;`. Wherever `i` starts, it is at most
+    /// once beyond 2^32, and from there counts up to the bound.
+    fn end_tested_bound(&self, body: &Block, continuing: &Block, test: Handle<Expression>) -> Option<u64> {
+        let Expression::Binary { op: BinaryOperator::GreaterEqual, left, right } =
+            self.function.expressions[test]
+        else {
+            return None;
+        };
+        let variable = self.loaded(left)?;
+        let bound = self.upper_bound(right)?;
+        let step = self.step(variable, continuing)?;
+        if self.is_written(variable, body) || !self.is_plain_u32(variable) {
+            return None;
+        }
+        // What is tested must be the stepped value, not one that was loaded before.
+        let mut statements = continuing.iter();
+        statements.find(|statement| {
+            matches!(statement, Statement::Store { pointer, .. }
+                if self.function.expressions[*pointer] == Expression::LocalVariable(variable))
+        })?;
+        let is_fresh = statements.any(
+            |statement| matches!(statement, Statement::Emit(range) if range.clone().any(|one| one == left)),
+        );
+        (is_fresh && bound + step <= 1 << 32).then(|| bound.div_ceil(step) + 1)
     }
 
     /// `if (i < BOUND) {} else { break; }`: the variable, and the values it can have inside.
@@ -315,6 +351,35 @@ mod tests {
         );
         assert_eq!(lint("var i = 0u; loop { if (i >= 9u) { break; } continuing { i += 3u; } }"), Ok(3));
         assert_eq!(lint("var i = 0u; while (i < WORKGROUP_LEN) { out[i] = i; continue; }").ok(), None);
+    }
+
+    #[test]
+    fn a_loop_tested_at_its_end_is_bounded() {
+        // One more than it counts from 0: it may start near 2^32.
+        let tail = "out[i] = i; continuing { i++; break if i >= 10u; } }";
+        assert_eq!(lint(&format!("var i = 0u; loop {{ {tail}")), Ok(11));
+        assert_eq!(lint(&format!("var i = id.x; loop {{ {tail}")), Ok(11));
+        assert_eq!(lint(&format!("var i = 0u; loop {{ if out[0] == 1u {{ continue; }} {tail}")), Ok(11));
+        let body = "var i = 0u; loop { hundred(); continuing { i += 4u; break if i >= min(id.y, 9u); } }";
+        assert_eq!(lint(body), Ok(4 * 101));
+    }
+
+    #[test]
+    fn canary_a_loop_tested_at_its_end_without_bound_is_caught() {
+        for body in [
+            "var i = 0u; loop { continuing { i++; break if i >= out[1]; } }",
+            "var i = 0u; loop { continuing { i++; break if i == 10u; } }",
+            "var i = 0u; loop { continuing { i++; break if out[0] == 1u; } }",
+            "var i = 0u; loop { continuing { i += out[0]; break if i >= 10u; } }",
+            "var i = 0u; loop { continuing { break if i >= 10u; } }",
+            "var i = 0u; loop { if out[i] == 7u { i = 0u; } continuing { i++; break if i >= 10u; } }",
+            "var i = 0u; loop { bump(&i); continuing { i++; break if i >= 10u; } }",
+            "var i = 0u; loop { continuing { let old = i; i++; break if old >= 10u; } }",
+            "var i = 0i; loop { continuing { i++; break if i >= 10i; } }",
+            "var i = 0u; loop { continuing { i += 0x40000000u; break if i >= 0xffffff00u; } }",
+        ] {
+            assert_eq!(lint(body), Err(LintError::UnboundedLoop { function: "main".to_owned() }), "{body}");
+        }
     }
 
     #[test]

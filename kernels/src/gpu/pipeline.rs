@@ -2,6 +2,7 @@
 
 use super::device::Device;
 use super::error::DeviceError;
+use super::pipeline_cache::PipelineCache;
 use super::shader::{BindingAccess, CheckedShader, Shader};
 
 /// A compiled shader, ready to be dispatched by a [`super::Job`] of the same device.
@@ -49,10 +50,10 @@ pub(super) fn compile_all(device: &Device, shaders: &[Shader]) -> Result<Vec<Pip
 fn compile(device: &Device, shader: &Shader) -> Result<Pipeline, DeviceError> {
     let site = || device.site(shader.name(), 0);
     let checked = shader.check().map_err(|source| DeviceError::Shader { site: site(), source })?;
-    device.guarded(&site(), |raw| build(raw, checked))
+    device.guarded(&site(), |raw| build(raw, checked, device.pipeline_cache().map(PipelineCache::raw)))
 }
 
-fn build(device: &wgpu::Device, checked: CheckedShader) -> Pipeline {
+fn build(device: &wgpu::Device, checked: CheckedShader, cache: Option<&wgpu::PipelineCache>) -> Pipeline {
     // `create_shader_module` is the checked form: bounds checks and loop guards stay in the code.
     let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
         label: Some(checked.name),
@@ -89,7 +90,7 @@ fn build(device: &wgpu::Device, checked: CheckedShader) -> Pipeline {
             zero_initialize_workgroup_memory: true,
             ..Default::default()
         },
-        cache: None,
+        cache,
     });
     Pipeline {
         name: checked.name,

@@ -66,18 +66,33 @@ pub struct Shader {
     entry_point: &'static str,
     modules: Vec<Module>,
     constants: Vec<(&'static str, u32)>,
+    workgroup_len: u32,
 }
 
 impl Shader {
     /// A shader with entry point `main`. `name` appears in errors: `KERNEL` or `KERNEL.STAGE`.
     pub fn new(name: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
-        Self { name, text: text.into(), entry_point: "main", modules: Vec::new(), constants: Vec::new() }
+        Self {
+            name,
+            text: text.into(),
+            entry_point: "main",
+            modules: Vec::new(),
+            constants: Vec::new(),
+            workgroup_len: WORKGROUP_LEN,
+        }
     }
 
     /// Names another entry point.
     #[must_use]
     pub fn entry_point(mut self, name: &'static str) -> Self {
         self.entry_point = name;
+        self
+    }
+
+    /// Another `WORKGROUP_LEN`.
+    #[must_use]
+    pub const fn workgroup_len(mut self, threads: u32) -> Self {
+        self.workgroup_len = threads;
         self
     }
 
@@ -121,7 +136,7 @@ impl Shader {
     /// [`ShaderError::UnknownImport`].
     pub fn source(&self) -> Result<String, ShaderError> {
         let mut out = String::new();
-        let built_in = [("WORKGROUP_LEN", WORKGROUP_LEN), ("SENTINEL", SENTINEL)];
+        let built_in = [("WORKGROUP_LEN", self.workgroup_len), ("SENTINEL", SENTINEL)];
         for (name, value) in built_in.iter().chain(&self.constants) {
             let _ = writeln!(out, "const {name}: u32 = {value}u;");
         }

@@ -66,6 +66,26 @@ fn buffers_go_back_to_the_pool() {
     assert_eq!(device.pool().idle_bytes(), idle);
 }
 
+#[test]
+fn idle_buffers_are_cleared() {
+    let Some(device) = device(DeviceOptions::default()) else { return };
+    let held = |device: &Device| {
+        // From the pool, with what the last job left.
+        let mut job = device.job("test", 1);
+        let buffer = job.buffer(5000).unwrap();
+        let read = job.read(&buffer);
+        job.run().unwrap().take(read)
+    };
+    let mut job = device.job("test", 1);
+    let buffer = job.upload(&[7; 5000]).unwrap();
+    let read = job.read(&buffer);
+    drop(buffer);
+    assert_eq!(job.run().unwrap().take(read), [7; 5000]);
+    assert_eq!(held(&device), [7; 5000], "the pool gives the same buffer again");
+    device.pool().clear(device.raw(), device.queue());
+    assert_eq!(held(&device), [0; 5000]);
+}
+
 /// Long enough for a small job on a busy machine, short enough to wait for.
 const DEADLINE: Duration = Duration::from_secs(2);
 
@@ -151,6 +171,72 @@ fn a_kernel_that_really_runs_past_its_deadline_is_left_behind() {
     assert!(start.elapsed() < DEADLINE, "{:?}", start.elapsed());
 }
 
+/// Submits [`SLOW`] for so many items and waits with this handle's patience.
+fn slow(device: &Device, pipelines: &[Pipeline], len: usize) -> Result<Vec<u32>, DeviceError> {
+    let mut job = device.job("slow", len);
+    let output = job.buffer(len)?;
+    job.dispatch(&pipelines[0], len, &[&output]);
+    let read = job.read(&output);
+    Ok(job.run()?.take(read))
+}
+
+#[test]
+fn a_job_left_behind_harms_neither_the_device_nor_those_who_get_its_buffers() {
+    const LEN: usize = 16_384;
+    let Some(device) = device(DeviceOptions::default()) else { return };
+    let pipelines = device.compile(&[Shader::new("slow", SLOW)]).unwrap();
+    let words: Vec<u32> = (0..u32::try_from(LEN).unwrap()).collect();
+    let fourfold: Vec<u32> = words.iter().map(|word| 4 * word).collect();
+    // Fills the pool, and compiles.
+    let expected = slow(&device, &pipelines, LEN).unwrap();
+    assert_eq!(double(&device, &words).unwrap(), fourfold);
+    let idle = device.pool().idle_bytes();
+    let hasty = device.with_patience(Instant::now());
+    for _ in 0..3 {
+        let error = slow(&hasty, &pipelines, LEN).unwrap_err();
+        assert!(matches!(error, DeviceError::Late { .. }), "{error}");
+        assert!(device.is_alive());
+        // Its buffers are back while it runs, are written and read by others, and by the same kernel.
+        assert_eq!(double(&device, &words).unwrap(), fourfold);
+        assert!(slow(&hasty, &pipelines, LEN).is_err());
+        assert_eq!(slow(&device, &pipelines, LEN).unwrap(), expected);
+        assert_eq!(device.pool().idle_bytes(), idle, "all of them came from the pool");
+    }
+    // What was waited for came after what was not.
+    assert_eq!(device.has_caught_up(), Ok(true));
+}
+
+#[test]
+fn a_device_catches_up_or_misses_its_deadline() {
+    let patient = |fault| {
+        let fault = Some(std::str::FromStr::from_str(fault).unwrap());
+        let device = device(DeviceOptions { deadline: DEADLINE, fault, ..DeviceOptions::default() })?;
+        assert_eq!(double(&device, &[3]).unwrap(), [12]);
+        device.begin_service();
+        let start = Instant::now();
+        let error = double(&device.with_patience(start + Duration::from_millis(20)), &[3]).unwrap_err();
+        assert!(matches!(error, DeviceError::Late { .. }) && device.is_alive(), "{error}");
+        assert!(start.elapsed() < DEADLINE / 2, "{:?}", start.elapsed());
+        assert_eq!(device.has_caught_up(), Ok(false));
+        Some((device, start))
+    };
+    let wait = |device: &Device| {
+        while device.has_caught_up() == Ok(false) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    let Some((device, start)) = patient("slow=300x1") else { return };
+    wait(&device);
+    assert_eq!(device.has_caught_up(), Ok(true));
+    assert!(start.elapsed() >= Duration::from_millis(300));
+    assert_eq!(double(&device, &[5]).unwrap(), [20]);
+
+    let Some((device, start)) = patient("hang") else { return };
+    wait(&device);
+    assert!(start.elapsed() >= DEADLINE && !device.is_alive());
+    assert!(matches!(device.has_caught_up(), Err(DeviceError::OutOfService { .. }) | Ok(true)));
+}
+
 #[test]
 fn running_out_of_memory_is_an_error_and_the_device_lives() {
     let Some(device) = faulty(Fault::OutOfMemory) else { return };
@@ -165,6 +251,33 @@ fn a_buffer_beyond_the_adapters_limit_is_out_of_memory_not_a_crash() {
     let words = usize::try_from(device.buffer_bytes_max() / 4).unwrap() + 1;
     let error = device.job("test", 1).buffer(words).unwrap_err();
     assert!(matches!(error, DeviceError::OutOfMemory { .. }), "{error}");
+}
+
+#[test]
+fn items_can_be_given_their_neighbours_answers() {
+    // Two limb-major words an item, read back beside a word.
+    let answers = |fault: &str| {
+        let fault = Some(fault.parse().unwrap());
+        let device = device(DeviceOptions { fault, ..DeviceOptions::default() })?;
+        device.begin_service();
+        let mut job = device.job("test", 3);
+        let [status, answer] =
+            [vec![7, 7, 7], vec![1, 2, 3, 10, 20, 30]].map(|words| job.upload(&words).unwrap());
+        let reads = [job.read(&status), job.read(&answer)];
+        let mut outputs = job.run().unwrap();
+        let [status, answer] = reads.map(|read| outputs.take(read));
+        assert_eq!(status, [7, 7, 7]);
+        Some(answer)
+    };
+    for (fault, expected) in [
+        ("wrong-item=1", [1, 1, 3, 10, 10, 30]),
+        ("wrong-every=2", [3, 2, 2, 30, 20, 20]),
+        ("wrong-last", [1, 2, 2, 10, 20, 20]),
+        ("wrong-item=3", [1, 2, 3, 10, 20, 30]),
+    ] {
+        let Some(answer) = answers(fault) else { return };
+        assert_eq!(answer, expected, "{fault}");
+    }
 }
 
 #[test]

@@ -3,12 +3,10 @@
 use rayon::prelude::*;
 use sha3::{Digest as _, Keccak256};
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
 use super::wide;
 use super::{Digest, Payloads};
 use crate::simd::Backend;
-#[cfg(target_arch = "x86_64")]
-use crate::simd::lanes::Avx512;
 
 /// Payloads from which a batch is worth waking other threads: about 50 µs of work one at a time.
 const PARALLEL_LEN_MIN: usize = 256;
@@ -25,12 +23,9 @@ pub fn keccak256(payloads: &Payloads<'_>) -> Vec<Digest> {
 /// [`Backend::Portable`].
 #[must_use]
 pub fn keccak256_on(backend: Backend, payloads: &Payloads<'_>) -> Vec<Digest> {
-    #[cfg(target_arch = "x86_64")]
-    if backend == Backend::Avx512Ifma
-        && payloads.len() >= wide::BATCH_LEN_MIN
-        && let Some(proof) = Avx512::detect()
-    {
-        return wide::keccak256(proof, payloads);
+    #[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
+    if let Some(digests) = wide::keccak256(backend, payloads) {
+        return digests;
     }
     // Elsewhere there is but one.
     let _ = backend;

@@ -6,11 +6,12 @@ use rayon::prelude::*;
 
 use crate::gpu::{
     Buffer, Device, DeviceError, DeviceKernel, IntegerForm, Job, Module, Outputs, Pending, Pipeline,
-    Readback, Shader,
+    Readback, Shader, Tuning,
 };
+use crate::simd::Backend;
 
 use super::{
-    BLOCKS_MAX, Digest, PAYLOAD_LEN_MAX, Payloads, PayloadsBuf, RATE_BYTES, keccak256, keccak256_one,
+    BLOCKS_MAX, Digest, PAYLOAD_LEN_MAX, Payloads, PayloadsBuf, RATE_BYTES, keccak256_on, keccak256_one,
 };
 
 /// Words of a digest.
@@ -45,10 +46,11 @@ impl DeviceKernel for KeccakKernel {
 
     type Trial = PayloadsBuf;
 
-    fn shaders(form: IntegerForm) -> Vec<Shader> {
+    fn shaders(form: IntegerForm, tuning: Tuning) -> Vec<Shader> {
         let blocks_max = u32::try_from(BLOCKS_MAX).expect("a small constant");
         let text = include_str!("../../../shaders/keccak.wgsl");
-        vec![Shader::new(Self::NAME, text).modules(modules(form)).constant("BLOCKS_MAX", blocks_max)]
+        let shader = Shader::new(Self::NAME, text).workgroup_len(tuning.workgroup_len());
+        vec![shader.modules(modules(form)).constant("BLOCKS_MAX", blocks_max)]
     }
 
     fn new(_: &Device, pipelines: Vec<Pipeline>) -> Result<Self, DeviceError> {
@@ -77,12 +79,12 @@ impl DeviceKernel for KeccakKernel {
         made_up((0..len).map(|item| 40 + item % 90))
     }
 
-    fn trial_on_device(&self, device: &Device, trial: &PayloadsBuf) -> Result<(), DeviceError> {
+    fn trial_on_device(&self, device: &Device, trial: &PayloadsBuf, _: bool) -> Result<(), DeviceError> {
         self.hash(device, &trial.as_payloads()).map(drop)
     }
 
-    fn trial_on_cpu(trial: &PayloadsBuf) {
-        std::hint::black_box(keccak256(&trial.as_payloads()));
+    fn trial_on_cpu(backend: Backend, trial: &PayloadsBuf) {
+        std::hint::black_box(keccak256_on(backend, &trial.as_payloads()));
     }
 }
 
@@ -93,6 +95,18 @@ impl KeccakKernel {
     /// Any [`DeviceError`]; no digest is given then.
     pub fn hash(&self, device: &Device, payloads: &Payloads<'_>) -> Result<Vec<Digest>, DeviceError> {
         let mut digests = Vec::with_capacity(payloads.len());
+        self.hash_into(device, payloads, &mut digests)?;
+        Ok(digests)
+    }
+
+    /// [`Self::hash`] that puts digests behind others as they come: with an error, those of the first items may have
+    /// come.
+    pub(crate) fn hash_into(
+        &self,
+        device: &Device,
+        payloads: &Payloads<'_>,
+        digests: &mut Vec<Digest>,
+    ) -> Result<(), DeviceError> {
         let mut before: Option<Batch> = None;
         let mut start = 0;
         while start < payloads.len() {
@@ -100,13 +114,13 @@ impl KeccakKernel {
             start = range.end;
             let next = self.submit(device, &payloads.slice(range))?;
             if let Some(batch) = before.replace(next) {
-                batch.finish(&mut digests)?;
+                batch.finish(digests)?;
             }
         }
         if let Some(batch) = before {
-            batch.finish(&mut digests)?;
+            batch.finish(digests)?;
         }
-        Ok(digests)
+        Ok(())
     }
 
     /// Adds the hashing of a batch to a job and returns the digests' buffer on the device, limb-major: word w

@@ -8,7 +8,7 @@ mod cpu;
 mod gpu;
 #[cfg(test)]
 mod tests;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
 #[allow(
     unsafe_code,
     reason = "enters functions with vector instructions, on proof that the processor has them"
@@ -91,6 +91,12 @@ impl<'a> Payloads<'a> {
         self.len() == 0
     }
 
+    /// Bytes of all payloads together.
+    #[must_use]
+    pub const fn len_bytes(&self) -> usize {
+        (self.offsets[self.len()] - self.offsets[0]) as usize
+    }
+
     /// The payload of an index.
     ///
     /// # Panics
@@ -166,6 +172,20 @@ impl PayloadsBuf {
                 Err(PayloadsError::TooLong)
             }
         }
+    }
+
+    /// Adds many payloads.
+    ///
+    /// # Errors
+    /// [`PayloadsError::TooLong`] from 4 GiB on; nothing is added then.
+    pub fn append(&mut self, payloads: &Payloads<'_>) -> Result<(), PayloadsError> {
+        let end =
+            u32::try_from(self.bytes.len() + payloads.len_bytes()).map_err(|_| PayloadsError::TooLong)?;
+        let begin = payloads.offsets[0];
+        let base = self.offsets[self.offsets.len() - 1];
+        self.bytes.extend_from_slice(&payloads.bytes[begin as usize..][..(end - base) as usize]);
+        self.offsets.extend(payloads.offsets[1..].iter().map(|offset| base + (offset - begin)));
+        Ok(())
     }
 
     /// What was gathered.

@@ -5,7 +5,7 @@ use crate::gpu::tests::{device, device_in_form};
 use crate::gpu::{BATCH_LEN_MAX, Device, DeviceError, DeviceKernel, DeviceOptions, IntegerForm, Shader};
 
 fn kernel(device: &Device) -> KeccakKernel {
-    let pipelines = device.compile(&KeccakKernel::shaders(device.integer_form())).unwrap();
+    let pipelines = device.compile(&KeccakKernel::shaders(device.integer_form(), device.tuning())).unwrap();
     KeccakKernel::new(device, pipelines).unwrap()
 }
 
@@ -188,7 +188,9 @@ fn canary_a_wrong_or_silent_kernel_fails_its_self_test() {
     ];
     let Some(device) = device_in_form(IntegerForm::U32) else { return };
     let self_test = |right: &str, wrong: &str| {
-        let shader = KeccakKernel::shaders(IntegerForm::U32).remove(0).sabotaged(right, wrong);
+        let shader = KeccakKernel::shaders(IntegerForm::U32, crate::gpu::Tuning::default())
+            .remove(0)
+            .sabotaged(right, wrong);
         let pipelines = device.compile(&[shader]).unwrap();
         KeccakKernel::new(&device, pipelines).unwrap().self_test(&device).unwrap_err()
     };
@@ -216,4 +218,23 @@ fn offsets_that_do_not_cut_bytes_into_payloads_are_refused() {
     assert_eq!(Payloads::new(b"ab", &[0, 3]).unwrap_err(), PayloadsError::Beyond { end: 3, bytes: 2 });
     assert!(Payloads::new(b"", &[0]).unwrap().is_empty());
     assert_eq!(PayloadsBuf::with_capacity(1, 1).as_payloads().len(), 0);
+}
+
+#[test]
+fn gathered_payloads_keep_their_order_and_their_bounds() {
+    let parts = [payloads([3, 0, 7]), payloads([]), payloads([1, 136, 200])];
+    let mut whole = PayloadsBuf::default();
+    for part in &parts {
+        // A slice in the middle, whose offsets begin elsewhere, and then all.
+        let part = part.as_payloads();
+        whole.append(&part.slice(part.len().min(1)..part.len())).unwrap();
+        whole.append(&part).unwrap();
+    }
+    let lens: Vec<usize> = whole.as_payloads().iter().map(<[u8]>::len).collect();
+    assert_eq!(lens, [0, 7, 3, 0, 7, 136, 200, 1, 136, 200]);
+    assert_eq!(whole.as_payloads().len_bytes(), lens.iter().sum::<usize>());
+    assert_eq!(whole.as_payloads().slice(2..5).len_bytes(), 10);
+    let expected = parts.iter().map(PayloadsBuf::as_payloads).collect::<Vec<_>>();
+    assert_eq!(whole.as_payloads().get(2), expected[0].get(0));
+    assert_eq!(whole.as_payloads().get(9), expected[2].get(2));
 }

@@ -5,13 +5,11 @@ use rayon::prelude::*;
 use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
 use secp256k1::{Message, PublicKey};
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
 use super::wide;
 use super::{Batch, Messages, Rejection, Signature, Signer, Verdict, Word};
 use crate::keccak::keccak256_one;
 use crate::simd::Backend;
-#[cfg(target_arch = "x86_64")]
-use crate::simd::lanes::Avx512;
 
 /// Signatures that one task recovers at least: about 0.3 ms of work.
 const TASK_LEN_MIN: usize = 8;
@@ -34,18 +32,22 @@ pub fn recover(batch: &Batch<'_>) -> Vec<Verdict> {
     recover_on(Backend::selected(), batch)
 }
 
+/// Starts to make what the first batch would wait for, tables of multiples of the generator: some milliseconds of a
+/// thread of rayon's pool. A batch that comes sooner waits for the rest.
+pub fn warm_up() {
+    #[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
+    rayon::spawn(|| wide::warm_up(Backend::selected()));
+}
+
 /// Recovers each signature of a batch, on all threads of rayon's pool, in a given way: for tests and comparisons.
 ///
 /// A backend that this machine cannot run, and a batch too short to fill its lanes, are left to
 /// [`Backend::Portable`].
 #[must_use]
 pub fn recover_on(backend: Backend, batch: &Batch<'_>) -> Vec<Verdict> {
-    #[cfg(target_arch = "x86_64")]
-    if backend == Backend::Avx512Ifma
-        && batch.len() >= wide::BATCH_LEN_MIN
-        && let Some(proof) = Avx512::detect()
-    {
-        return wide::recover(proof, batch);
+    #[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
+    if let Some(verdicts) = wide::recover(backend, batch) {
+        return verdicts;
     }
     // Elsewhere there is but one.
     let _ = backend;
@@ -142,7 +144,7 @@ impl Batch<'_> {
     }
 
     /// The hash that was signed; worked out here and now if the message is a payload.
-    fn hash(&self, index: usize) -> Word {
+    pub(crate) fn hash(&self, index: usize) -> Word {
         match &self.messages {
             Messages::Hashes(hashes) => hashes[index],
             Messages::Payloads(payloads) => keccak256_one(payloads.get(index)),

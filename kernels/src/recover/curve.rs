@@ -6,21 +6,34 @@ use std::hash::{BuildHasher as _, RandomState};
 use k256::elliptic_curve::point::AffineCoordinates as _;
 use k256::elliptic_curve::{BatchNormalize as _, PrimeField as _};
 use k256::{AffinePoint, ProjectivePoint, Scalar};
+use rayon::prelude::*;
 
 use super::cpu::{ORDER, PRIME_MINUS_ORDER};
-use super::{HALF_DIGITS, HALF_WINDOW_BITS, Word};
+use super::{HalfWindow, Word};
 
-/// Bits of a digit of u1: digits are odd, ±1 to ±255.
-pub(super) const COMB_WINDOW_BITS: u32 = 8;
+/// How u1 is cut into signed odd digits, each with multiples of G of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CombWindow {
+    /// Bits of a digit, which divide 32: no digit lies in two words.
+    pub(super) bits: u32,
+}
 
-/// Digits of u1.
-pub(super) const COMB_DIGITS: u32 = 256 / COMB_WINDOW_BITS;
+impl CombWindow {
+    /// Digits of u1.
+    pub(super) const fn digits(self) -> u32 {
+        256 / self.bits
+    }
 
-/// Digits of u1 that share a word.
-pub(super) const COMB_DIGITS_PER_WORD: u32 = 32 / COMB_WINDOW_BITS;
+    /// Digits that share a word.
+    pub(super) const fn digits_per_word(self) -> u32 {
+        32 / self.bits
+    }
 
-/// Entries of the comb for one digit: the odd multiples up to 2^[`COMB_WINDOW_BITS`].
-pub(super) const COMB_ENTRIES: u32 = 1 << (COMB_WINDOW_BITS - 1);
+    /// Entries of the comb for one digit: the odd multiples up to 2^bits.
+    pub(super) const fn entries(self) -> u32 {
+        1 << (self.bits - 1)
+    }
+}
 
 /// β of the endomorphism (x, y) ↦ (βx, y), which multiplies by λ: a cube root of 1 modulo p.
 const ENDOMORPHISM: &str = "7ae96a2b657c07106e64479eac3434e99cf0497512f58995c1396c28719501ee";
@@ -60,27 +73,24 @@ pub(super) fn module_text() -> String {
     text
 }
 
-/// The comb: entry e of window w, at `w * COMB_ENTRIES + e`, is (2 e + 1) 2^(8 w) G as x, then y, eight words each.
+/// The comb: entry e of window w, at `w * entries + e`, is (2 e + 1) 2^(bits w) G as x, then y, eight words each.
 ///
 /// With odd digits alone no entry is infinity and none is needed for zero. (Offsets that keep ordinary digits from
 /// zero must be chosen with care: neighbouring windows may meet in one point.)
-pub(super) fn comb() -> Vec<u32> {
-    let mut words = Vec::new();
-    let mut base = ProjectivePoint::GENERATOR;
-    for _ in 0..COMB_DIGITS {
-        let twice = base.double();
-        let mut entries = [base; COMB_ENTRIES as usize];
-        for e in 1..entries.len() {
-            entries[e] = entries[e - 1] + twice;
-        }
-        for entry in ProjectivePoint::batch_normalize(&entries) {
-            words.extend(point_words(&entry));
-        }
-        for _ in 0..COMB_WINDOW_BITS {
-            base = base.double();
-        }
-    }
-    words
+pub(super) fn comb(window: CombWindow) -> Vec<u32> {
+    let step = |base: &ProjectivePoint| Some((0..window.bits).fold(*base, |point, _| point.double()));
+    let bases: Vec<_> = std::iter::successors(Some(ProjectivePoint::GENERATOR), step)
+        .take(window.digits() as usize)
+        .collect();
+    bases.par_iter().flat_map_iter(|base| multiples(base, window.entries() as usize)).collect()
+}
+
+/// The words of so many odd multiples of a point.
+fn multiples(base: &ProjectivePoint, count: usize) -> Vec<u32> {
+    let twice = base.double();
+    let next = |point: &ProjectivePoint| Some(point + &twice);
+    let entries: Vec<_> = std::iter::successors(Some(*base), next).take(count).collect();
+    ProjectivePoint::batch_normalize(entries.as_slice()).iter().flat_map(point_words).collect()
 }
 
 /// The secret point at which a ladder starts.
@@ -111,10 +121,9 @@ impl Blinding {
     }
 
     /// βG as x, y, and −2^d β with d the doublings of a ladder; eight words each.
-    pub(super) fn words(&self) -> Vec<u32> {
+    pub(super) fn words(&self, window: HalfWindow) -> Vec<u32> {
         let mut all = point_words(&(ProjectivePoint::GENERATOR * self.beta).to_affine()).to_vec();
-        let doublings = HALF_WINDOW_BITS * (HALF_DIGITS - 1);
-        let doubled = (0..doublings).fold(self.beta, |sum, _| sum + sum);
+        let doubled = (0..window.doublings()).fold(self.beta, |sum, _| sum + sum);
         all.extend(words(&(-doubled).to_repr().into()));
         all
     }

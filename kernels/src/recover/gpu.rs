@@ -3,19 +3,17 @@
 use rayon::prelude::*;
 
 use crate::gpu::{
-    Buffer, Device, DeviceError, DeviceKernel, IntegerForm, Job, Module, Pending, Pipeline, Readback,
-    SENTINEL, Shader, Site,
+    Buffer, Device, DeviceError, DeviceKernel, IntegerForm, Job, Module, Pending, Pipeline, Readback, Shader,
+    Site, StageTime, Tuning,
 };
 use crate::keccak::{self, KeccakKernel, keccak256_one};
+use crate::simd::Backend;
 
-use super::curve::{self, Blinding, COMB_DIGITS, COMB_DIGITS_PER_WORD, COMB_ENTRIES, COMB_WINDOW_BITS};
+use super::audit::{self, Seed};
+use super::curve::{self, Blinding, CombWindow};
 use super::{
-    Batch, HALF_DIGITS, HALF_DIGITS_PER_WORD, HALF_WINDOW_BITS, Messages, Rejection, Signature, Signer,
-    Verdict, Word, cpu, limbs, recover,
+    Batch, HalfWindow, Messages, Rejection, Signature, Signer, Verdict, Word, cpu, limbs, recover, recover_on,
 };
-
-/// Entries of an item's table: the odd multiples up to 2^[`HALF_WINDOW_BITS`].
-const ENTRIES: u32 = 1 << (HALF_WINDOW_BITS - 1);
 
 /// Words of an affine point.
 const POINT_WORDS: usize = 16;
@@ -23,17 +21,8 @@ const POINT_WORDS: usize = 16;
 /// Words of a point in Jacobian coordinates.
 const JACOBIAN_WORDS: u32 = 24;
 
-/// Words of digits of a half of u2.
-const HALF_WORDS: u32 = HALF_DIGITS.div_ceil(HALF_DIGITS_PER_WORD);
-
 /// Words of digits of u1.
-const COMB_WORDS: u32 = COMB_DIGITS / COMB_DIGITS_PER_WORD;
-
-/// Words of digits of an item: both halves of u2, u1, and the sign of u1.
-const DIGITS_WORDS: usize = (2 * HALF_WORDS + COMB_WORDS + 1) as usize;
-
-/// Items that share an inversion.
-const CHAIN_LEN: u32 = 16;
+const COMB_WORDS: u32 = 8;
 
 /// Words of r, s and the recovery id.
 const SIGNATURE_WORDS: usize = 17;
@@ -44,7 +33,10 @@ const HASHED_HERE: u32 = 1 << 8;
 /// Words of a public key and an address.
 const SIGNER_WORDS: usize = 21;
 
-/// What the status word of an item says. Codes differ in more than one bit from each other and from the sentinel.
+/// What a status word says before a kernel has written it: to clear costs no upload.
+const UNWRITTEN: u32 = 0;
+
+/// What the status word of an item says. Codes differ in more than one bit from each other and from [`UNWRITTEN`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Status {
     /// Not rejected by stage 1; the end of stage 5 makes it one of the next two.
@@ -93,12 +85,27 @@ pub struct RecoverKernel {
 }
 
 /// Verdicts, and how many of them the CPU had to find.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     /// One for each item, in order.
     pub verdicts: Vec<Verdict>,
     /// Items that the device gave up: exceptional additions and keys at infinity.
     pub redone: usize,
+    /// With [`Hints::LiftedY`], for each item the y-coordinate of R as the device lifted it; zero for an item that
+    /// was rejected or redone. Empty without.
+    ///
+    /// The device says so and no more: whoever uses it checks y² = x³ + 7 and the parity.
+    pub lifted_y: Vec<Word>,
+}
+
+/// What is to be read back beside the signers, for an audit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hints {
+    /// Nothing.
+    #[default]
+    None,
+    /// [`Answer::lifted_y`], which spares the auditor a square root an item: 32 bytes an item more to read back.
+    LiftedY,
 }
 
 /// A batch for trials.
@@ -113,22 +120,24 @@ impl DeviceKernel for RecoverKernel {
 
     type Trial = Trial;
 
-    fn shaders(form: IntegerForm) -> Vec<Shader> {
+    fn shaders(form: IntegerForm, tuning: Tuning) -> Vec<Shader> {
+        let (half, comb) = (half_window(tuning), comb_window(tuning));
         let stage = |name, text: &'static str| {
-            let mut shader = Shader::new(name, text).modules(modules(form));
+            let mut shader = Shader::new(name, text).modules(modules(form, half));
+            shader = shader.workgroup_len(tuning.workgroup_len());
             let constants = [
                 ("JACOBIAN_WORDS", JACOBIAN_WORDS),
-                ("ENTRIES", ENTRIES),
-                ("HALF_WINDOW_BITS", HALF_WINDOW_BITS),
-                ("HALF_DIGITS", HALF_DIGITS),
-                ("HALF_DIGITS_PER_WORD", HALF_DIGITS_PER_WORD),
-                ("HALF_WORDS", HALF_WORDS),
+                ("ENTRIES", half.entries()),
+                ("HALF_WINDOW_BITS", half.bits),
+                ("HALF_DIGITS", half.digits()),
+                ("HALF_DIGITS_PER_WORD", half.digits_per_word()),
+                ("HALF_WORDS", half.words()),
                 ("COMB_WORDS", COMB_WORDS),
-                ("COMB_ENTRIES", COMB_ENTRIES),
-                ("COMB_WINDOW_BITS", COMB_WINDOW_BITS),
-                ("COMB_DIGITS", COMB_DIGITS),
-                ("COMB_DIGITS_PER_WORD", COMB_DIGITS_PER_WORD),
-                ("CHAIN_LEN", CHAIN_LEN),
+                ("COMB_ENTRIES", comb.entries()),
+                ("COMB_WINDOW_BITS", comb.bits),
+                ("COMB_DIGITS", comb.digits()),
+                ("COMB_DIGITS_PER_WORD", comb.digits_per_word()),
+                ("CHAIN_LEN", tuning.chain_len()),
                 ("HASHED_HERE", HASHED_HERE),
             ];
             let statuses = Status::ALL.iter().map(|(name, status)| (*name, *status as u32));
@@ -179,12 +188,18 @@ impl DeviceKernel for RecoverKernel {
         made_up(len, true)
     }
 
-    fn trial_on_device(&self, device: &Device, trial: &Trial) -> Result<(), DeviceError> {
-        self.recover(device, None, &trial.batch()).map(drop)
+    fn trial_on_device(&self, device: &Device, trial: &Trial, is_checked: bool) -> Result<(), DeviceError> {
+        let batch = trial.batch();
+        if !is_checked {
+            return self.recover(device, None, &batch).map(drop);
+        }
+        let Answer { verdicts, lifted_y, .. } = self.recover_with(device, None, &batch, Hints::LiftedY)?;
+        audit::check(Backend::selected(), &batch, &verdicts, &lifted_y, Seed::random())
+            .map_err(|_| DeviceError::WrongAnswer { site: device.site(Self::NAME, batch.len()), item: 0 })
     }
 
-    fn trial_on_cpu(trial: &Trial) {
-        std::hint::black_box(recover(&trial.batch()));
+    fn trial_on_cpu(backend: Backend, trial: &Trial) {
+        std::hint::black_box(recover_on(backend, &trial.batch()));
     }
 }
 
@@ -202,25 +217,66 @@ impl RecoverKernel {
         keccak: Option<&KeccakKernel>,
         batch: &Batch<'_>,
     ) -> Result<Answer, DeviceError> {
-        let mut answer = Answer { verdicts: Vec::with_capacity(batch.len()), redone: 0 };
+        self.recover_with(device, keccak, batch, Hints::None)
+    }
+
+    /// [`Self::recover`], with hints for an audit.
+    ///
+    /// # Errors
+    /// As [`Self::recover`].
+    pub fn recover_with(
+        &self,
+        device: &Device,
+        keccak: Option<&KeccakKernel>,
+        batch: &Batch<'_>,
+        hints: Hints,
+    ) -> Result<Answer, DeviceError> {
+        let mut answer = Answer { verdicts: Vec::with_capacity(batch.len()), ..Answer::default() };
+        self.recover_into(device, keccak, batch, hints, &mut answer)?;
+        Ok(answer)
+    }
+
+    /// [`Self::recover_with`] that adds to an answer as dispatches come back: with an error, those of the first items
+    /// may have come.
+    pub(crate) fn recover_into(
+        &self,
+        device: &Device,
+        keccak: Option<&KeccakKernel>,
+        batch: &Batch<'_>,
+        hints: Hints,
+        answer: &mut Answer,
+    ) -> Result<(), DeviceError> {
         let mut before: Option<Part<'_>> = None;
         let mut start = 0;
         while start < batch.len() {
-            let mut end =
-                batch.len().min(start + device.batch_len_max(u64::from(ENTRIES) * POINT_WORDS as u64 * 4));
-            if let (Messages::Payloads(payloads), Some(_)) = (&batch.messages, keccak) {
-                end = end.min(KeccakKernel::next_batch(device, payloads, start).end);
-            }
-            let next = self.submit(device, keccak, batch.slice(start..end))?;
+            let end = Self::part_end(device, keccak, batch, start);
+            let next = self.submit(device, keccak, batch.slice(start..end), hints)?;
             if let Some(part) = before.replace(next) {
-                part.finish(&mut answer)?;
+                part.finish(answer)?;
             }
             start = end;
         }
         if let Some(part) = before {
-            part.finish(&mut answer)?;
+            part.finish(answer)?;
         }
-        Ok(answer)
+        Ok(())
+    }
+
+    /// Recovers as many items of a batch as one job takes, and says how long each stage took on the device; nothing
+    /// where the adapter has no timestamps.
+    ///
+    /// # Errors
+    /// As [`Self::recover`].
+    pub fn stage_times(
+        &self,
+        device: &Device,
+        keccak: Option<&KeccakKernel>,
+        batch: &Batch<'_>,
+    ) -> Result<Vec<StageTime>, DeviceError> {
+        let end = Self::part_end(device, keccak, batch, 0);
+        let (mut job, _) = self.encode(device, keccak, &batch.slice(0..end), Hints::None)?;
+        job.time_stages();
+        Ok(job.run()?.stage_times().to_vec())
     }
 
     /// As [`DeviceKernel::new`], with a blinding of the caller's.
@@ -230,9 +286,22 @@ impl RecoverKernel {
         blinding: &Blinding,
     ) -> Result<Self, DeviceError> {
         let stages = <[Pipeline; 5]>::try_from(pipelines).expect("five shaders, five pipelines");
-        let comb = device.upload(Self::NAME, &curve::comb())?;
-        let blinding = device.upload(Self::NAME, &blinding.words())?;
+        let comb = device.upload(Self::NAME, &curve::comb(comb_window(device.tuning())))?;
+        let blinding = device.upload(Self::NAME, &blinding.words(half_window(device.tuning())))?;
         Ok(Self { stages, comb, blinding })
+    }
+
+    /// Where the job ends that begins at an item.
+    fn part_end(device: &Device, keccak: Option<&KeccakKernel>, batch: &Batch<'_>, start: usize) -> usize {
+        let end = batch
+            .len()
+            .min(start + device.batch_len_max(4 * table_words(half_window(device.tuning())) as u64));
+        match (&batch.messages, keccak) {
+            (Messages::Payloads(payloads), Some(_)) => {
+                end.min(KeccakKernel::next_batch(device, payloads, start).end)
+            }
+            _ => end,
+        }
     }
 
     fn submit<'a>(
@@ -240,7 +309,19 @@ impl RecoverKernel {
         device: &Device,
         keccak: Option<&KeccakKernel>,
         batch: Batch<'a>,
+        hints: Hints,
     ) -> Result<Part<'a>, DeviceError> {
+        let (job, reads) = self.encode(device, keccak, &batch, hints)?;
+        Ok(Part { batch, site: job.site().clone(), reads, pending: job.submit()? })
+    }
+
+    fn encode(
+        &self,
+        device: &Device,
+        keccak: Option<&KeccakKernel>,
+        batch: &Batch<'_>,
+        hints: Hints,
+    ) -> Result<(Job, Reads), DeviceError> {
         let len = batch.len();
         let mut job = device.job(Self::NAME, len);
         let (digests, are_hashed_here) = match (&batch.messages, keccak) {
@@ -251,27 +332,45 @@ impl RecoverKernel {
             (Messages::Hashes(hashes), _) => (upload_digests(&job, hashes)?, false),
         };
         let signatures = job.upload(&pack_signatures(batch.signatures, are_hashed_here))?;
-        let status = job.buffer_filled(len, SENTINEL)?;
+        let status = job.buffer_zeroed(len)?;
         let points = job.buffer(JACOBIAN_WORDS as usize * len)?;
-        let digits = job.buffer(DIGITS_WORDS * len)?;
-        let table = job.buffer(ENTRIES as usize * POINT_WORDS * len)?;
-        let scratch = job.buffer(ENTRIES as usize * POINT_WORDS / 2 * len)?;
+        let half = half_window(device.tuning());
+        // Both halves of u2, u1, and the sign of u1.
+        let digits = job.buffer((2 * half.words() + COMB_WORDS + 1) as usize * len)?;
+        let table = job.buffer(table_words(half) * len)?;
+        let scratch = job.buffer(table_words(half) / 2 * len)?;
         let signers = job.buffer(SIGNER_WORDS * len)?;
-        let chains = len.div_ceil(CHAIN_LEN as usize);
+        let chains = len.div_ceil(device.tuning().chain_len() as usize);
         let [lift, scalars, tables, ladder, finish] = &self.stages;
         job.dispatch(lift, len, &[&digests, &signatures, &status, &points]);
+        // The table stage puts another point where R is.
+        let y_words = POINT_WORDS / 2 * len..POINT_WORDS * len;
+        let lifted_y = (hints == Hints::LiftedY).then(|| job.read_words(&points, y_words));
         job.dispatch(scalars, chains, &[&digests, &signatures, &status, &self.blinding, &digits, &scratch]);
         job.dispatch(tables, len, &[&points, &self.blinding, &table, &scratch]);
         job.dispatch(ladder, len, &[&points, &digits, &table, &self.comb]);
         job.dispatch(finish, chains, &[&points, &status, &scratch, &signers]);
-        let reads = [job.read(&status), job.read(&signers)];
-        Ok(Part { batch, site: job.site().clone(), reads, pending: job.submit()? })
+        let reads = Reads { status: job.read(&status), signers: job.read(&signers), lifted_y };
+        Ok((job, reads))
     }
 }
 
+const fn half_window(tuning: Tuning) -> HalfWindow {
+    HalfWindow { bits: tuning.ladder_window_bits() }
+}
+
+const fn comb_window(tuning: Tuning) -> CombWindow {
+    CombWindow { bits: tuning.comb_window_bits() }
+}
+
+/// Words of an item's table.
+const fn table_words(window: HalfWindow) -> usize {
+    window.entries() as usize * POINT_WORDS
+}
+
 /// What the stages import.
-fn modules(form: IntegerForm) -> Vec<Module> {
-    let mut modules = limbs::modules(form);
+fn modules(form: IntegerForm, window: HalfWindow) -> Vec<Module> {
+    let mut modules = limbs::modules(form, window);
     modules.extend(keccak::modules(form));
     modules.extend([
         Module::new("curve", curve::module_text()),
@@ -311,19 +410,33 @@ fn pack_signatures(signatures: &[Signature], are_hashed_here: bool) -> Vec<u32> 
     words
 }
 
+/// What comes back from a job.
+struct Reads {
+    status: Readback,
+    signers: Readback,
+    lifted_y: Option<Readback>,
+}
+
 /// Items of one job on their way.
 struct Part<'a> {
     batch: Batch<'a>,
     site: Site,
-    reads: [Readback; 2],
+    reads: Reads,
     pending: Pending,
 }
 
 impl Part<'_> {
     fn finish(self, answer: &mut Answer) -> Result<(), DeviceError> {
-        let Self { batch, site, reads: [status, signers], pending } = self;
+        let Self { batch, site, reads: Reads { status, signers, lifted_y }, pending } = self;
         let mut outputs = pending.wait()?;
         let (status, signers) = (outputs.take(status), outputs.take(signers));
+        if let Some(lifted_y) = lifted_y {
+            let lifted_y = outputs.take(lifted_y);
+            answer.lifted_y.extend((0..batch.len()).map(|item| match Status::of(status[item]) {
+                Some(Status::Recovered) => unpack_word(&lifted_y, batch.len(), item),
+                _ => [0; 32],
+            }));
+        }
         let settled: Result<Vec<_>, _> = (0..batch.len())
             .into_par_iter()
             .map(|item| match Status::of(status[item]) {
@@ -337,7 +450,9 @@ impl Part<'_> {
                         _ => Err(DeviceError::WrongAnswer { site: site.clone(), item }),
                     }
                 }
-                None if status[item] == SENTINEL => Err(DeviceError::Unanswered { site: site.clone(), item }),
+                None if status[item] == UNWRITTEN => {
+                    Err(DeviceError::Unanswered { site: site.clone(), item })
+                }
                 None => Err(DeviceError::WrongAnswer { site: site.clone(), item }),
             })
             .collect();
@@ -358,6 +473,15 @@ fn unpack_signer(words: &[u32], len: usize, item: usize) -> Signer {
     signer.public_key.copy_from_slice(&bytes[..64]);
     signer.address.copy_from_slice(&bytes[64..]);
     signer
+}
+
+/// A number from eight limb-major words, lowest first.
+fn unpack_word(words: &[u32], len: usize, item: usize) -> Word {
+    let mut number = [0; 32];
+    for (w, four) in number.rchunks_exact_mut(4).enumerate() {
+        four.copy_from_slice(&words[w * len + item].to_be_bytes());
+    }
+    number
 }
 
 /// Numbers without a pattern for r, s and hash: half of the r are coordinates, or all if it must be so. Those have a
@@ -381,7 +505,9 @@ fn made_up(len: usize, must_be_liftable: bool) -> Trial {
 }
 
 impl Trial {
-    pub(super) fn batch(&self) -> Batch<'_> {
+    /// It, as [`RecoverKernel::recover`] takes it.
+    #[must_use]
+    pub fn batch(&self) -> Batch<'_> {
         Batch { messages: Messages::Hashes(&self.hashes), signatures: &self.signatures }
     }
 }

@@ -14,6 +14,7 @@
 //!   it could not finish (an exceptional addition) is redone by [`recover_one`].
 //! - All inputs are public, so nothing here is constant-time, and no signing key ever comes near it.
 
+pub mod audit;
 mod cpu;
 mod curve;
 mod gpu;
@@ -21,13 +22,13 @@ mod limbs;
 pub mod policy;
 #[cfg(test)]
 mod tests;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
 mod wide;
 
 use crate::keccak::Payloads;
 
-pub use cpu::{recover, recover_on, recover_one};
-pub use gpu::{Answer, RecoverKernel, Trial};
+pub use cpu::{recover, recover_on, recover_one, warm_up};
+pub use gpu::{Answer, Hints, RecoverKernel, Trial};
 
 /// 32 bytes, big-endian: a number, or a hash to be read as one.
 pub type Word = [u8; 32];
@@ -158,6 +159,11 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// The signature of an item.
+    pub(crate) const fn signature(&self, index: usize) -> &'a Signature {
+        &self.signatures[index]
+    }
+
     /// The items of a range.
     ///
     /// # Panics
@@ -168,11 +174,36 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// Bits of a digit of the halves of u2: digits are odd, ±1 to ±31.
-const HALF_WINDOW_BITS: u32 = 5;
+/// How the halves of u2 are cut into signed odd digits: ±1 to ±(2^bits − 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct HalfWindow {
+    /// Bits of a digit.
+    bits: u32,
+}
 
-/// Digits of a half.
-const HALF_DIGITS: u32 = 26;
+impl HalfWindow {
+    /// Digits of a half, which is below 2^130 (`limbs/scalar.rs`).
+    const fn digits(self) -> u32 {
+        130_u32.div_ceil(self.bits)
+    }
 
-/// Digits that share a word.
-const HALF_DIGITS_PER_WORD: u32 = 6;
+    /// Digits that share a word; bit 31 of the last word is the sign's.
+    const fn digits_per_word(self) -> u32 {
+        31 / self.bits
+    }
+
+    /// Words of digits of a half.
+    const fn words(self) -> u32 {
+        self.digits().div_ceil(self.digits_per_word())
+    }
+
+    /// Doublings of a ladder.
+    const fn doublings(self) -> u32 {
+        self.bits * (self.digits() - 1)
+    }
+
+    /// Entries of an item's table: the odd multiples of R.
+    const fn entries(self) -> u32 {
+        1 << (self.bits - 1)
+    }
+}

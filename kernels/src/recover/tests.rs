@@ -2,6 +2,9 @@
 
 mod accelerator;
 mod device;
+mod floors;
+mod million;
+mod timing;
 mod wycheproof;
 
 use k256::elliptic_curve::bigint::U256;

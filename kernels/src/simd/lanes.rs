@@ -1,25 +1,19 @@
-//! Eight 64-bit numbers in one AVX-512 register.
+//! Eight 64-bit numbers side by side, whichever instructions work on them.
 //!
-//! The instructions are safe to reach because of what it takes to get here: an [`Avx512`] is made by nothing but
-//! [`Avx512::detect`], a [`Lanes`] by nothing without an `Avx512` or another `Lanes`. So whoever holds either runs
-//! on a processor that has the instructions, and every method is sound wherever it is called from. It is *fast* only when
-//! inlined into a function that enables the same features
-//! (`#[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]`), which every caller that matters does.
+//! The instructions are safe to reach because of what it takes to get here: a [`Lanes::Proof`] is made by nothing but the
+//! detection of its instructions, a [`Lanes`] by nothing without a proof or another of its kind. So whoever holds either
+//! runs on a processor that has the instructions, and every method is sound wherever it is called from. It is *fast* only
+//! when inlined into a function that enables the same features, which is what [`compiled`] makes.
 
-use core::arch::x86_64::{
-    __m512i, _MM_HINT_T0, _mm_cvtsi64_si128, _mm_prefetch, _mm512_abs_epi64, _mm512_add_epi64,
-    _mm512_alignr_epi64, _mm512_and_si512, _mm512_cmpeq_epi64_mask, _mm512_cmplt_epu64_mask,
-    _mm512_loadu_si512, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64, _mm512_mask_blend_epi64,
-    _mm512_mask_sub_epi64, _mm512_maskz_loadu_epi8, _mm512_maskz_mov_epi64, _mm512_movepi64_mask,
-    _mm512_or_si512, _mm512_rol_epi64, _mm512_set_epi64, _mm512_set1_epi64, _mm512_shrdi_epi64,
-    _mm512_shuffle_epi8, _mm512_shuffle_i64x2, _mm512_sll_epi64, _mm512_slli_epi64, _mm512_srai_epi64,
-    _mm512_srl_epi64, _mm512_srli_epi64, _mm512_storeu_si512, _mm512_sub_epi64, _mm512_ternarylogic_epi64,
-    _mm512_test_epi64_mask, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64, _mm512_xor_si512,
-};
+use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+use core::fmt::Debug;
 use core::ops::{Add, BitAnd, BitOr, BitXor, Sub};
 
-/// Lanes in a register.
+/// Numbers side by side.
 pub(crate) const LANES: usize = 8;
+
+/// One bit for each lane; bit i is lane i.
+pub(crate) type LaneMask = u8;
 
 /// An array of an expression for each k, written out: closures, as `array::from_fn` takes them, may end up as functions
 /// of their own without the instructions.
@@ -34,133 +28,172 @@ macro_rules! each {
 }
 pub(crate) use each;
 
-/// One bit for each lane; bit i is lane i.
-pub(crate) type LaneMask = u8;
+/// Functions that are compiled once for each set of instructions, with what they call inlined: safe to call, since a
+/// proof is their first argument.
+///
+/// `fn name[L: Bound, MORE](arguments) -> Result = expression;` is `fn name<L: Bound, MORE>(proof, arguments)`.
+macro_rules! compiled {
+    ($(
+        $(#[$meta:meta])*
+        fn $name:ident[$lanes:ident: $bound:ident $(, $($generic:tt)*)?]($($arg:ident: $type:ty),* $(,)?)
+            $(-> $result:ty)? = $body:expr;
+    )*) => {$(
+        $(#[$meta])*
+        #[inline]
+        pub(crate) fn $name<$lanes: $bound, $($($generic)*)?>(_: $lanes::Proof, $($arg: $type),*) $(-> $result)? {
+            use core::marker::PhantomData;
+            use crate::simd::lanes::Instructions;
 
-/// Proof that this processor has AVX-512 with IFMA, and the system saves its registers.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Avx512(());
+            #[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
+            fn with_avx512<$lanes: $bound, $($($generic)*)?>(_: PhantomData<$lanes>, $($arg: $type),*) $(-> $result)? {
+                $body
+            }
 
-impl Avx512 {
-    /// `None` if any of the instructions used here is missing.
-    pub(crate) fn detect() -> Option<Self> {
-        // VBMI2 implies BW, and all imply F.
-        let has_all = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512ifma")
-            && is_x86_feature_detected!("avx512vbmi2");
-        has_all.then_some(Self(()))
-    }
+            #[target_feature(enable = "avx2,fma")]
+            fn with_avx2<$lanes: $bound, $($($generic)*)?>(_: PhantomData<$lanes>, $($arg: $type),*) $(-> $result)? {
+                $body
+            }
+
+            // A constant condition spares compiling each kind of lanes for the instructions of the other.
+            if const { matches!($lanes::INSTRUCTIONS, Instructions::Avx512) } {
+                // SAFETY: `Lanes` promises that the proof is of these instructions.
+                unsafe { with_avx512(PhantomData::<$lanes>, $($arg),*) }
+            } else {
+                // SAFETY: as above; there are but two.
+                unsafe { with_avx2(PhantomData::<$lanes>, $($arg),*) }
+            }
+        }
+    )*};
+}
+pub(crate) use compiled;
+
+/// What a kind of lanes is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Instructions {
+    /// AVX-512 with BW, DQ, IFMA and VBMI2.
+    Avx512,
+    /// AVX2 with FMA.
+    Avx2,
 }
 
 /// Eight unsigned 64-bit numbers. Sums and differences wrap.
-#[derive(Clone, Copy, Debug)]
-#[repr(transparent)]
-pub(crate) struct Lanes(__m512i);
+///
+/// # Safety
+/// A value of [`Self::Proof`], or of this type, must exist only where the processor has [`Self::INSTRUCTIONS`].
+pub(crate) unsafe trait Lanes:
+    Copy
+    + Debug
+    + Send
+    + Sync
+    + 'static
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + BitAnd<Output = Self>
+    + BitOr<Output = Self>
+    + BitXor<Output = Self>
+{
+    /// Proof that this processor has the instructions, and the system saves their registers.
+    type Proof: Copy + Debug + Send + Sync + 'static;
 
-/// Safe methods around one instruction each.
-macro_rules! instructions {
-    ($($(#[$doc:meta])* $name:ident $(<$imm:ident: $kind:ty>)? ($($arg:ident),*) = $intrinsic:ident;)*) => {
-        impl Lanes {
-            $($(#[$doc])*
-            #[inline(always)]
-            pub(crate) fn $name $(<const $imm: $kind>)? (self $(, $arg: Self)*) -> Self {
-                // SAFETY: a `Lanes` proves that the processor has the instruction.
-                Self(unsafe { $intrinsic$(::<$imm>)?(self.0 $(, $arg.0)*) })
-            })*
-        }
-    };
-}
+    /// What [`compiled`] functions are compiled with.
+    const INSTRUCTIONS: Instructions;
 
-instructions! {
-    /// self + the low 52 bits of the 104-bit product of the low 52 bits of a and b.
-    madd_low(a, b) = _mm512_madd52lo_epu64;
-    /// self + the high 52 bits of the 104-bit product of the low 52 bits of a and b.
-    madd_high(a, b) = _mm512_madd52hi_epu64;
-    /// self · 2^N.
-    shl<N: u32>() = _mm512_slli_epi64;
-    /// self / 2^N, rounded down.
-    shr<N: u32>() = _mm512_srli_epi64;
-    /// self / 2^N as a signed number, rounded down.
-    shr_signed<N: u32>() = _mm512_srai_epi64;
-    /// self rotated left by N bits.
-    rotate_left<N: i32>() = _mm512_rol_epi64;
-    /// The low half of (high · 2^64 + self) / 2^N.
-    funnel_shr<N: i32>(high) = _mm512_shrdi_epi64;
-    /// Magnitude of a signed number.
-    magnitude() = _mm512_abs_epi64;
-    /// Lane i is lane i + N of sixteen: the argument's, then self's.
-    concat_lanes<N: i32>(low) = _mm512_alignr_epi64;
-}
-
-macro_rules! operators {
-    ($($operator:ident $name:ident = $intrinsic:ident;)*) => {
-        $(impl $operator for Lanes {
-            type Output = Self;
-
-            #[inline(always)]
-            fn $name(self, other: Self) -> Self {
-                // SAFETY: a `Lanes` proves that the processor has the instruction.
-                Self(unsafe { $intrinsic(self.0, other.0) })
-            }
-        })*
-    };
-}
-
-operators! {
-    Add add = _mm512_add_epi64;
-    Sub sub = _mm512_sub_epi64;
-    BitAnd bitand = _mm512_and_si512;
-    BitOr bitor = _mm512_or_si512;
-    BitXor bitxor = _mm512_xor_si512;
-}
-
-impl Lanes {
-    /// The same number in every lane.
-    #[inline(always)]
-    #[expect(clippy::cast_possible_wrap, reason = "the same 64 bits")]
-    pub(crate) fn splat(_: Avx512, value: u64) -> Self {
-        // SAFETY: an `Avx512` proves that the processor has the instruction.
-        Self(unsafe { _mm512_set1_epi64(value as i64) })
-    }
+    /// `None` if any of the instructions is missing.
+    fn detect() -> Option<Self::Proof>;
 
     /// A proof from a proof.
-    #[inline(always)]
-    pub(crate) const fn proof(self) -> Avx512 {
-        Avx512(())
-    }
+    fn proof(self) -> Self::Proof;
 
     /// The same number in every lane.
-    #[inline(always)]
-    pub(crate) fn splat_like(self, value: u64) -> Self {
-        Self::splat(self.proof(), value)
-    }
+    fn splat(proof: Self::Proof, value: u64) -> Self;
 
     /// Number i in lane i.
-    #[inline(always)]
-    pub(crate) fn load(_: Avx512, numbers: &[u64; LANES]) -> Self {
-        // SAFETY: `numbers` is 64 readable bytes, the load takes any alignment, and an `Avx512` proves that the
-        // processor has the instruction.
-        Self(unsafe { _mm512_loadu_si512(numbers.as_ptr().cast()) })
-    }
+    fn load(proof: Self::Proof, numbers: &[u64; LANES]) -> Self;
 
     /// Up to 64 bytes from the first lane on, little-endian; what is missing is 0.
     ///
     /// # Panics
     /// From 65 bytes on.
+    fn load_bytes(proof: Self::Proof, bytes: &[u8]) -> Self;
+
+    /// Writes the number of lane i to place i.
+    fn store(self, numbers: &mut [u64; LANES]);
+
+    /// self + the low 52 bits of the 104-bit product of the low 52 bits of a and b.
+    fn madd_low(self, a: Self, b: Self) -> Self;
+
+    /// self + the high 52 bits of the 104-bit product of the low 52 bits of a and b.
+    fn madd_high(self, a: Self, b: Self) -> Self;
+
+    /// self · 2^N.
+    fn shl<const N: u32>(self) -> Self;
+
+    /// self / 2^N, rounded down.
+    fn shr<const N: u32>(self) -> Self;
+
+    /// self / 2^N as a signed number, rounded down.
+    fn shr_signed<const N: u32>(self) -> Self;
+
+    /// self rotated left by N bits.
+    fn rotate_left<const N: i32>(self) -> Self;
+
+    /// The low half of (high · 2^64 + self) / 2^N.
+    fn funnel_shr<const N: i32>(self, high: Self) -> Self;
+
+    /// Magnitude of a signed number.
+    fn magnitude(self) -> Self;
+
+    /// self · 2^count; 0 from 64 on.
+    fn shl_by(self, count: usize) -> Self;
+
+    /// self / 2^count, rounded down; 0 from 64 on.
+    fn shr_by(self, count: usize) -> Self;
+
+    /// `yes` in the lanes of the mask, self in the others.
+    fn replace(self, mask: LaneMask, yes: Self) -> Self;
+
+    /// self in the lanes of the mask, 0 in the others.
+    fn keep(self, mask: LaneMask) -> Self;
+
+    /// minuend − subtrahend in the lanes of the mask, self in the others.
+    fn replace_with_difference(self, mask: LaneMask, minuend: Self, subtrahend: Self) -> Self;
+
+    /// The lanes where both are equal.
+    fn equal(self, other: Self) -> LaneMask;
+
+    /// The lanes where self is less.
+    fn less(self, other: Self) -> LaneMask;
+
+    /// The lanes where self, as a signed number, is less than 0.
+    fn negative(self) -> LaneMask;
+
+    /// The lanes that have any of these bits.
+    fn any_bit(self, bits: Self) -> LaneMask;
+
+    /// self ⊕ a ⊕ b.
+    fn xor3(self, a: Self, b: Self) -> Self;
+
+    /// self ⊕ (¬a ∧ b).
+    fn xor_and_not(self, a: Self, b: Self) -> Self;
+
+    /// Lane i becomes what lane (i + N) mod 8 was.
+    fn rotate_lanes<const N: i32>(self) -> Self;
+
+    /// Each number with its bytes in reverse order.
+    fn swap_bytes(self) -> Self;
+
+    /// Lane j of result i is lane i of row j.
+    fn transpose(rows: [Self; LANES]) -> [Self; LANES];
+
+    /// The same number in every lane.
     #[inline(always)]
-    pub(crate) fn load_bytes(_: Avx512, bytes: &[u8]) -> Self {
-        assert!(bytes.len() <= 64, "a register holds 64 bytes");
-        let mask = if bytes.len() == 64 { u64::MAX } else { (1 << bytes.len()) - 1 };
-        // SAFETY: the mask covers the bytes of the slice and the instruction touches no others; an `Avx512` proves
-        // that the processor has it.
-        Self(unsafe { _mm512_maskz_loadu_epi8(mask, bytes.as_ptr().cast()) })
+    fn splat_like(self, value: u64) -> Self {
+        Self::splat(self.proof(), value)
     }
 
     /// The number of each lane.
     #[inline(always)]
-    pub(crate) fn to_array(self) -> [u64; LANES] {
+    fn to_array(self) -> [u64; LANES] {
         let mut numbers = [0; LANES];
         self.store(&mut numbers);
         numbers
@@ -169,150 +202,15 @@ impl Lanes {
     /// The number of each lane modulo LEN, to index an array of so many.
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "the remainder is below LEN, which is a usize")]
-    pub(crate) fn to_indices<const LEN: usize>(self) -> [usize; LANES] {
+    fn to_indices<const LEN: usize>(self) -> [usize; LANES] {
         let numbers = self.to_array();
         each!(8, lane => numbers[lane] as usize % LEN)
     }
 
-    /// Writes the number of lane i to place i.
-    #[inline(always)]
-    pub(crate) fn store(self, numbers: &mut [u64; LANES]) {
-        // SAFETY: `numbers` is 64 writable bytes, the store takes any alignment, and a `Lanes` proves that the
-        // processor has the instruction.
-        unsafe { _mm512_storeu_si512(numbers.as_mut_ptr().cast(), self.0) }
-    }
-
-    /// self · 2^count; 0 from 64 on.
-    #[inline(always)]
-    pub(crate) fn shl_by(self, count: usize) -> Self {
-        // SAFETY: a `Lanes` proves that the processor has the instructions.
-        Self(unsafe { _mm512_sll_epi64(self.0, _mm_cvtsi64_si128(count as i64)) })
-    }
-
-    /// self / 2^count, rounded down; 0 from 64 on.
-    #[inline(always)]
-    pub(crate) fn shr_by(self, count: usize) -> Self {
-        // SAFETY: a `Lanes` proves that the processor has the instructions.
-        Self(unsafe { _mm512_srl_epi64(self.0, _mm_cvtsi64_si128(count as i64)) })
-    }
-
-    /// `yes` in the lanes of the mask, self in the others.
-    #[inline(always)]
-    pub(crate) fn replace(self, mask: LaneMask, yes: Self) -> Self {
-        // SAFETY: a `Lanes` proves that the processor has the instruction.
-        Self(unsafe { _mm512_mask_blend_epi64(mask, self.0, yes.0) })
-    }
-
-    /// self in the lanes of the mask, 0 in the others.
-    #[inline(always)]
-    pub(crate) fn keep(self, mask: LaneMask) -> Self {
-        // SAFETY: a `Lanes` proves that the processor has the instruction.
-        Self(unsafe { _mm512_maskz_mov_epi64(mask, self.0) })
-    }
-
-    /// minuend − subtrahend in the lanes of the mask, self in the others.
-    #[inline(always)]
-    pub(crate) fn replace_with_difference(self, mask: LaneMask, minuend: Self, subtrahend: Self) -> Self {
-        // SAFETY: a `Lanes` proves that the processor has the instruction.
-        Self(unsafe { _mm512_mask_sub_epi64(self.0, mask, minuend.0, subtrahend.0) })
-    }
-
-    /// The lanes where both are equal.
-    #[inline(always)]
-    pub(crate) fn equal(self, other: Self) -> LaneMask {
-        // SAFETY: a `Lanes` proves that the processor has the instruction.
-        unsafe { _mm512_cmpeq_epi64_mask(self.0, other.0) }
-    }
-
-    /// The lanes where self is less.
-    #[inline(always)]
-    pub(crate) fn less(self, other: Self) -> LaneMask {
-        // SAFETY: a `Lanes` proves that the processor has the instruction.
-        unsafe { _mm512_cmplt_epu64_mask(self.0, other.0) }
-    }
-
-    /// The lanes where self, as a signed number, is less than 0.
-    #[inline(always)]
-    pub(crate) fn negative(self) -> LaneMask {
-        // SAFETY: a `Lanes` proves that the processor has the instruction.
-        unsafe { _mm512_movepi64_mask(self.0) }
-    }
-
-    /// The lanes that have any of these bits.
-    #[inline(always)]
-    pub(crate) fn any_bit(self, bits: Self) -> LaneMask {
-        // SAFETY: a `Lanes` proves that the processor has the instruction.
-        unsafe { _mm512_test_epi64_mask(self.0, bits.0) }
-    }
-
     /// Whether every lane is less than a number.
     #[inline(always)]
-    pub(crate) fn all_below(self, bound: u64) -> bool {
+    fn all_below(self, bound: u64) -> bool {
         self.less(self.splat_like(bound)) == LaneMask::MAX
-    }
-
-    /// self ⊕ a ⊕ b.
-    #[inline(always)]
-    pub(crate) fn xor3(self, a: Self, b: Self) -> Self {
-        // SAFETY: a `Lanes` proves that the processor has the instruction.
-        Self(unsafe { _mm512_ternarylogic_epi64::<0x96>(self.0, a.0, b.0) })
-    }
-
-    /// self ⊕ (¬a ∧ b).
-    #[inline(always)]
-    pub(crate) fn xor_and_not(self, a: Self, b: Self) -> Self {
-        // SAFETY: a `Lanes` proves that the processor has the instruction.
-        Self(unsafe { _mm512_ternarylogic_epi64::<0xd2>(self.0, a.0, b.0) })
-    }
-
-    /// Lane i becomes what lane (i + N) mod 8 was.
-    #[inline(always)]
-    pub(crate) fn rotate_lanes<const N: i32>(self) -> Self {
-        self.concat_lanes::<N>(self)
-    }
-
-    /// Each number with its bytes in reverse order.
-    #[inline(always)]
-    pub(crate) fn swap_bytes(self) -> Self {
-        const HIGH: i64 = 0x0809_0a0b_0c0d_0e0f;
-        const LOW: i64 = 0x0001_0203_0405_0607;
-        // SAFETY: a `Lanes` proves that the processor has the instructions.
-        Self(unsafe {
-            let order = _mm512_set_epi64(HIGH, LOW, HIGH, LOW, HIGH, LOW, HIGH, LOW);
-            _mm512_shuffle_epi8(self.0, order)
-        })
-    }
-
-    /// Lane j of result i is lane i of row j.
-    #[inline(always)]
-    pub(crate) fn transpose(rows: [Self; LANES]) -> [Self; LANES] {
-        let [Self(a), Self(b), Self(c), Self(d), Self(e), Self(f), Self(g), Self(h)] = rows;
-        // SAFETY: a `Lanes` proves that the processor has the instructions.
-        unsafe {
-            // Pairs of rows, then fours, then all eight.
-            let (ab_even, ab_odd) = (_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
-            let (cd_even, cd_odd) = (_mm512_unpacklo_epi64(c, d), _mm512_unpackhi_epi64(c, d));
-            let (ef_even, ef_odd) = (_mm512_unpacklo_epi64(e, f), _mm512_unpackhi_epi64(e, f));
-            let (gh_even, gh_odd) = (_mm512_unpacklo_epi64(g, h), _mm512_unpackhi_epi64(g, h));
-            let abcd_04 = _mm512_shuffle_i64x2::<0x88>(ab_even, cd_even);
-            let efgh_04 = _mm512_shuffle_i64x2::<0x88>(ef_even, gh_even);
-            let abcd_26 = _mm512_shuffle_i64x2::<0xdd>(ab_even, cd_even);
-            let efgh_26 = _mm512_shuffle_i64x2::<0xdd>(ef_even, gh_even);
-            let abcd_15 = _mm512_shuffle_i64x2::<0x88>(ab_odd, cd_odd);
-            let efgh_15 = _mm512_shuffle_i64x2::<0x88>(ef_odd, gh_odd);
-            let abcd_37 = _mm512_shuffle_i64x2::<0xdd>(ab_odd, cd_odd);
-            let efgh_37 = _mm512_shuffle_i64x2::<0xdd>(ef_odd, gh_odd);
-            [
-                Self(_mm512_shuffle_i64x2::<0x88>(abcd_04, efgh_04)),
-                Self(_mm512_shuffle_i64x2::<0x88>(abcd_15, efgh_15)),
-                Self(_mm512_shuffle_i64x2::<0x88>(abcd_26, efgh_26)),
-                Self(_mm512_shuffle_i64x2::<0x88>(abcd_37, efgh_37)),
-                Self(_mm512_shuffle_i64x2::<0xdd>(abcd_04, efgh_04)),
-                Self(_mm512_shuffle_i64x2::<0xdd>(abcd_15, efgh_15)),
-                Self(_mm512_shuffle_i64x2::<0xdd>(abcd_26, efgh_26)),
-                Self(_mm512_shuffle_i64x2::<0xdd>(abcd_37, efgh_37)),
-            ]
-        }
     }
 }
 
@@ -323,41 +221,30 @@ pub(crate) fn prefetch<T>(value: &T) {
     unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast()) }
 }
 
+/// Tests of every kind of lanes that this machine has, in a module for each, of functions of a name and a proof.
 #[cfg(test)]
-mod tests {
-    use super::*;
+macro_rules! test_on_all_lanes {
+    ($($(#[$meta:meta])* $name:ident;)*) => {
+        test_on_all_lanes!(avx512, $($(#[$meta])* $name;)*);
+        test_on_all_lanes!(avx2, $($(#[$meta])* $name;)*);
+    };
+    ($backend:ident, $($(#[$meta:meta])* $name:ident;)*) => {
+        mod $backend {
+            use crate::simd::{$backend::U64x8, lanes::Lanes as _};
 
-    /// Eight rows, all numbers different.
-    fn numbers(proof: Avx512) -> [Lanes; LANES] {
-        std::array::from_fn(|row| Lanes::load(proof, &std::array::from_fn(|lane| (row * 10 + lane) as u64)))
-    }
-
-    #[test]
-    fn rows_become_columns() {
-        let Some(proof) = Avx512::detect() else { return eprintln!("skipped: no AVX-512 IFMA") };
-        for (row, lanes) in Lanes::transpose(numbers(proof)).into_iter().enumerate() {
-            assert_eq!(lanes.to_array(), std::array::from_fn(|lane| (lane * 10 + row) as u64), "row {row}");
+            $(#[test]
+            $(#[$meta])*
+            fn $name() {
+                match U64x8::detect() {
+                    Some(proof) => super::$name::<U64x8>(proof),
+                    None => eprintln!("skipped: no {}", stringify!($backend)),
+                }
+            })*
         }
-    }
-
-    #[test]
-    fn partial_loads_end_where_the_bytes_end() {
-        let Some(proof) = Avx512::detect() else { return eprintln!("skipped: no AVX-512 IFMA") };
-        let bytes: [u8; 64] = std::array::from_fn(|i| 0x80 | u8::try_from(i).unwrap());
-        for len in 0..=64 {
-            let loaded = Lanes::load_bytes(proof, &bytes[..len]).to_array().map(u64::to_le_bytes).concat();
-            assert_eq!(loaded[..len], bytes[..len]);
-            assert!(loaded[len..].iter().all(|&byte| byte == 0), "{len} bytes");
-        }
-    }
-
-    #[test]
-    fn lanes_rotate_and_bytes_swap() {
-        let Some(proof) = Avx512::detect() else { return eprintln!("skipped: no AVX-512 IFMA") };
-        let row = numbers(proof)[3];
-        assert_eq!(row.rotate_lanes::<2>().to_array(), [32, 33, 34, 35, 36, 37, 30, 31]);
-        assert_eq!(row.swap_bytes().to_array(), row.to_array().map(u64::swap_bytes));
-        assert_eq!(row.keep(0b101).to_array(), [30, 0, 32, 0, 0, 0, 0, 0]);
-        assert_eq!(row.less(row.splat_like(32)), 0b11);
-    }
+    };
 }
+#[cfg(test)]
+pub(crate) use test_on_all_lanes;
+
+#[cfg(test)]
+mod tests;

@@ -3,16 +3,25 @@
 //! Binaries are built for the baseline processor of their target and carry every form; [`Backend::selected`] picks
 //! one when a kernel is first used. `OUTRIDER_SIMD` in the environment overrules it, for tests and comparisons.
 //!
-//! There is no AVX2 form: without IFMA's 52-bit multiply-add, eight-lane secp256k1 has not been shown to beat
-//! libsecp256k1 by enough to carry its weight.
+//! All vector code is in the modules `avx512` and `avx2`, behind what both have in common, `lanes`, and the kernels are
+//! written for that.
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
 #[allow(unsafe_code, reason = "holds the vector instructions")]
+pub(crate) mod avx2;
+#[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
+#[allow(unsafe_code, reason = "holds the vector instructions")]
+pub(crate) mod avx512;
+#[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
+#[allow(unsafe_code, reason = "promises what the vector instructions need, and has one of its own")]
 pub(crate) mod lanes;
 
 use std::sync::OnceLock;
 
-/// The environment variable that overrules the choice: `avx512ifma` or `portable`.
+#[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
+use lanes::Lanes as _;
+
+/// The environment variable that overrules the choice: `avx512ifma`, `avx2` or `portable`.
 pub const VARIABLE: &str = "OUTRIDER_SIMD";
 
 /// A form of the CPU kernels.
@@ -21,6 +30,8 @@ pub const VARIABLE: &str = "OUTRIDER_SIMD";
 pub enum Backend {
     /// Eight items in the lanes of AVX-512 with IFMA (and BW, DQ, VBMI2): Intel from Ice Lake, AMD from Zen 4.
     Avx512Ifma,
+    /// Eight items in the lanes of AVX2 with FMA: Intel from Haswell, AMD from Zen.
+    Avx2,
     /// One item at a time, on any processor: libsecp256k1 and sha3.
     Portable,
 }
@@ -30,7 +41,7 @@ pub enum Backend {
 #[non_exhaustive]
 pub enum BackendError {
     /// No backend has this name.
-    #[error("{VARIABLE}={0}: no such backend; there are avx512ifma and portable")]
+    #[error("{VARIABLE}={0}: no such backend; there are avx512ifma, avx2 and portable")]
     Unknown(String),
     /// This processor, or its system, lacks the instructions.
     #[error("{VARIABLE}={0}: this processor does not have the instructions")]
@@ -40,7 +51,7 @@ pub enum BackendError {
 impl Backend {
     /// What this machine can run, fastest first.
     pub fn available() -> impl Iterator<Item = Self> {
-        [Self::Avx512Ifma, Self::Portable].into_iter().filter(|backend| backend.is_available())
+        [Self::Avx512Ifma, Self::Avx2, Self::Portable].into_iter().filter(|backend| backend.is_available())
     }
 
     /// The backend that kernels use unless told otherwise, decided once per process: what the environment asks for,
@@ -75,6 +86,7 @@ impl Backend {
     pub fn from_name(name: &str) -> Result<Self, BackendError> {
         let backend = match name {
             "avx512ifma" => Self::Avx512Ifma,
+            "avx2" => Self::Avx2,
             "portable" => Self::Portable,
             _ => return Err(BackendError::Unknown(name.to_owned())),
         };
@@ -86,6 +98,7 @@ impl Backend {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Avx512Ifma => "avx512ifma",
+            Self::Avx2 => "avx2",
             Self::Portable => "portable",
         }
     }
@@ -94,10 +107,12 @@ impl Backend {
     #[must_use]
     pub fn is_available(self) -> bool {
         match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512Ifma => lanes::Avx512::detect().is_some(),
-            #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx512Ifma => false,
+            #[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
+            Self::Avx512Ifma => avx512::U64x8::detect().is_some(),
+            #[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
+            Self::Avx2 => avx2::U64x8::detect().is_some(),
+            #[cfg(not(all(target_arch = "x86_64", not(outrider_portable))))]
+            Self::Avx512Ifma | Self::Avx2 => false,
             Self::Portable => true,
         }
     }
@@ -117,11 +132,11 @@ mod tests {
             assert_eq!(Backend::from_name(backend.name()), Ok(backend));
         }
         assert_eq!(Backend::available().last(), Some(Backend::Portable));
-        // The second is a form that was thought of and is not built.
-        for name in ["AVX512", "avx2"] {
+        for name in ["AVX512", "avx", ""] {
             let error = Backend::from_name(name).unwrap_err();
             assert_eq!(error, BackendError::Unknown(name.to_owned()));
-            let message = format!("OUTRIDER_SIMD={name}: no such backend; there are avx512ifma and portable");
+            let message =
+                format!("OUTRIDER_SIMD={name}: no such backend; there are avx512ifma, avx2 and portable");
             assert_eq!(error.to_string(), message);
         }
     }

@@ -14,6 +14,7 @@ use super::{
     serial,
 };
 use crate::gpu::{BATCH_LEN_MAX, Device, DeviceError, DeviceKernel, IntegerForm, Module, Pipeline, Shader};
+use crate::simd::Backend;
 
 /// Words of a block's sum (`Sum` in `lib/scan.wgsl`).
 const SUM_WORDS: usize = 9;
@@ -131,7 +132,7 @@ impl DeviceKernel for TransferKernel {
 
     type Trial = (Vec<Account>, Vec<Transfer>);
 
-    fn shaders(_: IntegerForm) -> Vec<Shader> {
+    fn shaders(_: IntegerForm, _: crate::gpu::Tuning) -> Vec<Shader> {
         let text = |name, text: &'static str| Shader::new(name, text).modules(modules());
         let shaders = [
             text("transfer.reduce", include_str!("../../../shaders/transfer_reduce.wgsl")),
@@ -166,11 +167,17 @@ impl DeviceKernel for TransferKernel {
         &self,
         device: &Device,
         (accounts, transfers): &Self::Trial,
+        _: bool,
     ) -> Result<(), DeviceError> {
         self.run(device, &mut accounts.clone(), transfers, TRIAL_TERMS).map(drop)
     }
 
-    fn trial_on_cpu((accounts, transfers): &Self::Trial) {
+    /// The serial table, which has no vector form.
+    fn cpu_backends() -> Vec<Backend> {
+        vec![Backend::Portable]
+    }
+
+    fn trial_on_cpu(_: Backend, (accounts, transfers): &Self::Trial) {
         std::hint::black_box(serial::run(&mut accounts.clone(), transfers, TRIAL_TERMS));
     }
 }

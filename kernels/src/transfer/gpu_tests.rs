@@ -18,7 +18,7 @@ use crate::gpu::{
 
 fn kernel(options: DeviceOptions) -> Option<(Device, TransferKernel)> {
     let device = device(options)?;
-    let pipelines = device.compile(&TransferKernel::shaders(device.integer_form())).unwrap();
+    let pipelines = device.compile(&TransferKernel::shaders(device.integer_form(), device.tuning())).unwrap();
     let kernel = TransferKernel::new(&device, pipelines).unwrap();
     Some((device, kernel))
 }
@@ -83,7 +83,7 @@ fn rust_and_shaders_lay_rows_out_alike() {
         ),
     ];
     let mut seen = 0;
-    for shader in TransferKernel::shaders(IntegerForm::U32) {
+    for shader in TransferKernel::shaders(IntegerForm::U32, crate::gpu::Tuning::default()) {
         let module = naga::front::wgsl::parse_str(&shader.source().unwrap()).unwrap();
         for (_, ty) in module.types.iter() {
             let naga::TypeInner::Struct { members, span } = &ty.inner else { continue };
@@ -217,7 +217,13 @@ fn accelerator(fault: Option<FaultPlan>) -> Option<Accelerator> {
     device(DeviceOptions::default())?;
     let deadline = std::time::Duration::from_secs(2);
     let device = DeviceOptions { deadline, fault, ..DeviceOptions::default() };
-    Some(Accelerator::open(&DeviceChoice::Gpu, &Options { device, sample_seed: Some(1) }).unwrap())
+    Some(
+        Accelerator::open(
+            &DeviceChoice::Gpu,
+            &Options { device, sample_seed: Some(1), ..Options::default() },
+        )
+        .unwrap(),
+    )
 }
 
 fn assert_accelerator_equals_serial(accelerator: &Accelerator, batch: &Batch) {

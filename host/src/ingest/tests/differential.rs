@@ -117,7 +117,7 @@ fn blocks_with_changed_items_are_judged_as_alloy_judges_them() {
         match (ours, alloy) {
             (Ok(ours), Some(alloy)) => {
                 assert_eq!(*ours.header, alloy.header, "round {round}");
-                assert_eq!(ours.transactions, alloy.body.transactions, "round {round}");
+                assert_eq!(*ours.transactions, alloy.body.transactions, "round {round}");
                 assert_eq!(ours.withdrawals, alloy.body.withdrawals, "round {round}");
                 accepted += 1;
             }

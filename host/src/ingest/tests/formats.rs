@@ -69,7 +69,7 @@ fn a_block_folder_gives_block_prestate_and_hashes() {
     let input = case.blocks.map(Result::unwrap).next().unwrap();
     let block = decode_block(&input.bytes).unwrap();
     assert_eq!(*block.header, sample::block(20_000_000).header);
-    assert_eq!(block.transactions, sample::transactions());
+    assert_eq!(*block.transactions, sample::transactions());
     assert_eq!(block.stated.hash, Some(block.header.hash()));
     assert_eq!(block.stated.senders, Some(vec![Address::repeat_byte(0xf0); 6]));
     assert_eq!(block.rlp_len_bytes, sample::block_rlp(20_000_000).len());
@@ -134,7 +134,7 @@ fn parity_may_stand_in_v_alone() {
     fields.remove("type");
     fields.insert("chainId".to_owned(), Value::Null);
     let bytes = crate::ingest::BlockBytes::RpcJson(json.to_string().into_bytes().into());
-    assert_eq!(decode_block(&bytes).unwrap().transactions, sample::transactions());
+    assert_eq!(*decode_block(&bytes).unwrap().transactions, sample::transactions());
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn a_blockchain_test_gives_its_cases() {
     let blocks: Vec<_> = case.blocks.map(Result::unwrap).collect();
     assert_eq!(blocks[0].expectation, Expectation::Valid);
     assert_eq!(blocks[0].stated_senders, Some(vec![Address::repeat_byte(0xf0); 6]));
-    assert_eq!(decode_block(&blocks[0].bytes).unwrap().transactions, sample::transactions());
+    assert_eq!(*decode_block(&blocks[0].bytes).unwrap().transactions, sample::transactions());
     let classes = vec!["BlockException.A".to_owned(), "TransactionException.B".to_owned()];
     assert_eq!(blocks[1].expectation, Expectation::Invalid { classes });
     assert!(decode_block(&blocks[1].bytes).is_err());
@@ -418,17 +418,19 @@ fn columns_hold_what_was_signed() {
     let transactions: Vec<_> = sample::transactions().into_iter().cycle().take(5000).collect();
     let columns = SenderColumns::of_transactions(&transactions);
     assert_eq!(columns.len(), 5000);
-    assert_eq!(columns.payloads.rows().len(), 5000);
+    let payloads = columns.payloads.as_payloads();
+    assert_eq!(payloads.len(), 5000);
     for (row, transaction) in transactions.iter().enumerate() {
-        let signed_hash = alloy_primitives::keccak256(columns.payloads.row(row));
+        let signed_hash = alloy_primitives::keccak256(payloads.get(row));
         assert_eq!(signed_hash, transaction.signature_hash(), "row {row}");
         assert_eq!(U256::from_be_bytes(columns.r[row]), transaction.signature().r(), "row {row}");
         assert_eq!(columns.recovery_ids[row], u8::from(transaction.signature().v()), "row {row}");
     }
     let first = SenderColumns::of_transactions(&transactions[..6]);
-    assert_eq!(first.payloads.bytes(), &columns.payloads.bytes()[..first.payloads.bytes().len()]);
+    let first = first.payloads.as_payloads();
+    assert!(first.iter().eq(payloads.slice(0..6).iter()));
     let legacy = transactions[0].as_legacy().unwrap();
-    assert_eq!(first.payloads.row(0), legacy.tx().encoded_for_signing());
+    assert_eq!(first.get(0), legacy.tx().encoded_for_signing());
 }
 
 #[test]
@@ -438,6 +440,8 @@ fn authorizations_with_impossible_parity_have_no_recovery_id() {
     assert_eq!(places, [5, 5]);
     let columns = SenderColumns::of_authorizations(&entries);
     assert_eq!(columns.recovery_ids, [1, RECOVERY_ID_NONE]);
-    assert_eq!(columns.high_s, [false, true]);
-    assert_eq!(alloy_primitives::keccak256(columns.payloads.row(0)), entries[0].signature_hash());
+    assert_eq!(
+        alloy_primitives::keccak256(columns.payloads.as_payloads().get(0)),
+        entries[0].signature_hash()
+    );
 }

@@ -34,14 +34,14 @@ fn senders(columns: &SenderColumns) -> Vec<Option<Address>> {
         let r = U256::from_be_bytes(columns.r[row]);
         let s = U256::from_be_bytes(columns.s[row]);
         let signature = Signature::new(r, s, columns.recovery_ids[row] == 1);
-        let hash = keccak256(columns.payloads.row(row));
+        let hash = keccak256(columns.payloads.as_payloads().get(row));
         alloy_consensus::crypto::secp256k1::recover_signer_unchecked(&signature, hash).ok()
     };
     (0..columns.len()).into_par_iter().map(recover).collect()
 }
 
 fn transactions_root(block: &DecodedBlock) -> B256 {
-    let encoded: Vec<&[u8]> = block.encoded_transactions.iter().collect();
+    let encoded: Vec<&[u8]> = block.transactions.encoded().iter().collect();
     ordered_trie_root_encoded(&encoded)
 }
 
@@ -69,9 +69,8 @@ fn mainnet_blocks_have_the_hashes_roots_and_senders_that_they_state() {
             assert_eq!(Some(block.header.hash()), block.stated.hash, "{place}");
             check_hashes(&block, &place);
 
-            let hashes: Vec<B256> =
-                block.transactions.iter().map(|transaction| *transaction.tx_hash()).collect();
-            assert_eq!(Some(&hashes), block.stated.transaction_hashes.as_ref(), "{place}");
+            let hashes = block.transactions.hashes();
+            assert_eq!(Some(hashes), block.stated.transaction_hashes.as_deref(), "{place}");
             let stated = block.stated.senders.clone().unwrap();
             let senders = senders(&SenderColumns::of_transactions(&block.transactions));
             assert_eq!(senders, stated.into_iter().map(Some).collect::<Vec<_>>(), "{place}");
@@ -134,7 +133,7 @@ fn check_block(input: &BlockInput, place: &str) -> Option<B256> {
     };
     let alloy = alloy.unwrap_or_else(|error| panic!("{place}: alloy refuses what we decode: {error}"));
     assert_eq!(alloy.header, *block.header, "{place}");
-    assert_eq!(alloy.body.transactions, block.transactions, "{place}");
+    assert_eq!(alloy.body.transactions, *block.transactions, "{place}");
     assert_eq!(alloy.body.withdrawals, block.withdrawals, "{place}");
     fuzz::block_rlp(rlp);
     if input.expectation != Expectation::Valid {
@@ -154,7 +153,7 @@ fn check_authorities(block: &DecodedBlock, place: &str) {
         authorizations_of(&block.transactions).into_iter().map(|(_, entry)| entry).collect();
     let columns = SenderColumns::of_authorizations(&authorizations);
     for (row, entry) in authorizations.iter().enumerate() {
-        assert_eq!(keccak256(columns.payloads.row(row)), entry.signature_hash(), "{place}");
+        assert_eq!(keccak256(columns.payloads.as_payloads().get(row)), entry.signature_hash(), "{place}");
         assert_eq!(U256::from_be_bytes(columns.s[row]), entry.s(), "{place}");
     }
 }

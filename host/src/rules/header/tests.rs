@@ -155,7 +155,7 @@ fn the_merge_changes_what_difficulty_means() {
     let stake = Header { difficulty: U256::ZERO, ..child(&spec, &parent, 12) };
     let exception = class(&spec, &stake, &parent);
     assert_eq!(exception, Some(Exception::ParisBeforeTerminalDifficulty));
-    spec.resolve_merge(0, [parent.difficulty]);
+    spec.resolve_merge(stake.number, parent.difficulty);
     assert_eq!(class(&spec, &stake, &parent), None);
     let work = Header { difficulty: U256::from(0xC0000), ..stake };
     assert_eq!(class(&spec, &work, &parent), Some(Exception::DifficultyOverParis));

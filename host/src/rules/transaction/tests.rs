@@ -232,10 +232,3 @@ fn the_first_transaction_at_fault_is_named() {
     assert_eq!(verdict.transaction, Some(1));
     assert_eq!(rules.check_all(&transactions[..1]), Ok(()));
 }
-
-#[test]
-fn low_s_is_required_from_homestead_on() {
-    for fork in Fork::ALL {
-        assert_eq!(requires_low_s(fork), fork != Fork::Frontier);
-    }
-}

@@ -108,3 +108,43 @@ fn a_genesis_that_is_not_its_states_is_refused() {
     let error = Chain::load(ChainSpec::mainnet(), Some(header), Prestate::default()).unwrap_err();
     assert!(error.starts_with("hash: expected 0x0202"), "{error}");
 }
+
+/// Appends a block that changes nothing.
+fn append_empty(chain: &mut Chain, nonce: u64) -> B256 {
+    let parent_hash = chain.head().unwrap();
+    let number = chain.header(&parent_hash).unwrap().number + 1;
+    let header = Header { parent_hash, number, nonce: nonce.to_be_bytes().into(), ..Header::default() };
+    let (_, tried) = chain.try_changes(ChangeSet::default());
+    let hash = header.hash_slow();
+    chain.accept(tried, hash, header, Ommers::Headers(Vec::new()));
+    hash
+}
+
+#[test]
+fn headers_are_kept_as_far_back_as_blocks_reach_and_no_further() {
+    use crate::state::StateRead;
+    let mut chain = chain();
+    let mut hashes = vec![chain.head().unwrap()];
+    let blocks = 3 * STRIDES_MAX;
+    for _ in 0..blocks {
+        hashes.push(append_empty(&mut chain, 0));
+        assert!(chain.headers.len() <= 2 * (STRIDES_MAX + BLOCK_HASH_HISTORY) + 1);
+    }
+    assert_eq!((chain.strides.len(), chain.stride_order.len()), (STRIDES_MAX, STRIDES_MAX));
+    // The lowest block that can be stood on, and one block further down.
+    let lowest = blocks - STRIDES_MAX;
+    assert!(!chain.rewind_to(hashes[lowest - 1]));
+    for (at, with_sibling) in [(lowest, false), (blocks - 1, true), (lowest + 7, true)] {
+        assert!(chain.rewind_to(hashes[at]), "block {at}");
+        for back in 0..BLOCK_HASH_HISTORY {
+            let number = (at - back) as u64;
+            assert_eq!(chain.world().block_hash(number), Ok(hashes[at - back]), "from block {at}");
+        }
+        assert!(chain.world().block_hash((at - BLOCK_HASH_HISTORY) as u64).is_err());
+        if with_sibling {
+            // Its hash takes the place of the block's that was there before.
+            let sibling = append_empty(&mut chain, 9);
+            assert_eq!(chain.world().block_hash(at as u64 + 1), Ok(sibling));
+        }
+    }
+}

@@ -1,19 +1,21 @@
-//! Keccak-256 of eight payloads at a time in the lanes of AVX-512.
+//! Keccak-256 of eight payloads at a time in the lanes of AVX-512 or AVX2.
 //!
 //! Each lane takes in one block per permutation, and takes up the next payload as soon as its own has ended: so
 //! payloads of all lengths keep all lanes busy. Only at the end of a batch do lanes run empty, so long
 //! payloads go first; a few that are long are quicker alone.
 
+pub(crate) mod compiled;
 #[cfg(test)]
 mod tests;
 
 use rayon::prelude::*;
 
 use super::{Digest, Payloads, RATE_BYTES, keccak256_one};
-use crate::simd::lanes::{Avx512, LANES, LaneMask, Lanes, each};
+use crate::simd::lanes::{LANES, LaneMask, Lanes, each};
+use crate::simd::{Backend, avx2, avx512};
 
-/// Payloads from which a batch is quicker here than one at a time.
-pub(super) const BATCH_LEN_MIN: usize = 3;
+/// Payloads from which a batch is quicker here than one at a time, with AVX-512 and with AVX2.
+const BATCH_LENS_MIN: [usize; 2] = [3, 4];
 
 /// Blocks from which a payload counts as long.
 const LONG_BLOCKS: usize = 8;
@@ -54,15 +56,30 @@ const ROUND_CONSTANTS: [u64; 24] = [
 /// Payloads that one task hashes: about 50 µs of work.
 const TASK_LEN: usize = 1024;
 
-/// Hashes each payload, on all threads of rayon's pool if there are many.
-pub(super) fn keccak256(proof: Avx512, payloads: &Payloads<'_>) -> Vec<Digest> {
+/// Hashes each payload, on all threads of rayon's pool if there are many; `None` if a backend has no lanes here, or the
+/// payloads are too few to fill them.
+pub(super) fn keccak256(backend: Backend, payloads: &Payloads<'_>) -> Option<Vec<Digest>> {
+    fn in_lanes<L: Lanes>(len_min: usize, payloads: &Payloads<'_>) -> Option<Vec<Digest>> {
+        let proof = L::detect().filter(|_| payloads.len() >= len_min)?;
+        Some(hash_all::<L>(proof, payloads))
+    }
+
+    let [avx512_len_min, avx2_len_min] = BATCH_LENS_MIN;
+    match backend {
+        Backend::Avx512Ifma => in_lanes::<avx512::U64x8>(avx512_len_min, payloads),
+        Backend::Avx2 => in_lanes::<avx2::U64x8>(avx2_len_min, payloads),
+        Backend::Portable => None,
+    }
+}
+
+fn hash_all<L: Lanes>(proof: L::Proof, payloads: &Payloads<'_>) -> Vec<Digest> {
     let mut digests = vec![[0; 32]; payloads.len()];
     if payloads.len() <= TASK_LEN {
-        hash(proof, payloads, &mut digests);
+        hash::<L>(proof, payloads, &mut digests);
     } else {
         digests.par_chunks_mut(TASK_LEN).enumerate().for_each(|(task, digests)| {
             let start = task * TASK_LEN;
-            hash(proof, &payloads.slice(start..start + digests.len()), digests);
+            hash::<L>(proof, &payloads.slice(start..start + digests.len()), digests);
         });
     }
     digests
@@ -72,7 +89,7 @@ pub(super) fn keccak256(proof: Avx512, payloads: &Payloads<'_>) -> Vec<Digest> {
 ///
 /// # Panics
 /// If there are not as many digests as payloads.
-pub(crate) fn hash(proof: Avx512, payloads: &Payloads<'_>, digests: &mut [Digest]) {
+pub(crate) fn hash<L: Lanes>(proof: L::Proof, payloads: &Payloads<'_>, digests: &mut [Digest]) {
     assert_eq!(payloads.len(), digests.len(), "a digest for each payload");
     let is_long = |&item: &usize| payloads.get(item).len() / RATE_BYTES >= LONG_BLOCKS;
     let long = (0..payloads.len()).filter(is_long);
@@ -81,11 +98,9 @@ pub(crate) fn hash(proof: Avx512, payloads: &Payloads<'_>, digests: &mut [Digest
         for item in long {
             digests[item] = keccak256_one(payloads.get(item));
         }
-        // SAFETY: an `Avx512` proves that the processor has the instructions.
-        unsafe { hash_in_order(proof, payloads, short, digests) };
+        compiled::hash_in_order::<L, _>(proof, proof, payloads, short, digests);
     } else {
-        // SAFETY: as above.
-        unsafe { hash_in_order(proof, payloads, long.chain(short), digests) };
+        compiled::hash_in_order::<L, _>(proof, proof, payloads, long.chain(short), digests);
     }
 }
 
@@ -99,15 +114,15 @@ struct Lane<'a> {
 }
 
 /// Hashes the payloads of some indices in their order.
-#[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
-fn hash_in_order(
-    proof: Avx512,
+#[inline(always)]
+fn hash_in_order<L: Lanes, I: Iterator<Item = usize>>(
+    proof: L::Proof,
     payloads: &Payloads<'_>,
-    mut items: impl Iterator<Item = usize>,
+    mut items: I,
     digests: &mut [Digest],
 ) {
     let mut lanes = [Lane { item: 0, rest: &[], is_busy: false }; LANES];
-    let mut state = [Lanes::splat(proof, 0); STATE_WORDS];
+    let mut state = [L::splat(proof, 0); STATE_WORDS];
     loop {
         let mut fresh: LaneMask = 0;
         for (i, lane) in lanes.iter_mut().enumerate().filter(|(_, lane)| !lane.is_busy) {
@@ -119,16 +134,16 @@ fn hash_in_order(
             return;
         }
         if fresh == LaneMask::MAX {
-            state = [Lanes::splat(proof, 0); STATE_WORDS];
+            state = [L::splat(proof, 0); STATE_WORDS];
         } else {
             for word in &mut state {
                 *word = word.keep(!fresh);
             }
         }
-        let ended = absorb(proof, &mut state, &mut lanes);
-        permute(&mut state);
+        let ended = absorb::<L>(proof, &mut state, &mut lanes);
+        compiled::permute(proof, &mut state);
         if ended != 0 {
-            let rows = Lanes::transpose(each!(8, i => state[i]));
+            let rows = L::transpose(each!(8, i => state[i]));
             for (i, lane) in lanes.iter_mut().enumerate().filter(|(i, _)| ended >> i & 1 != 0) {
                 let row = rows[i].to_array();
                 for (bytes, word) in digests[lane.item].chunks_exact_mut(8).zip(row) {
@@ -142,28 +157,32 @@ fn hash_in_order(
 
 /// Takes a block of each busy lane into the state; says which of them were the last.
 #[inline(always)]
-fn absorb(proof: Avx512, state: &mut [Lanes; STATE_WORDS], lanes: &mut [Lane<'_>; LANES]) -> LaneMask {
+fn absorb<L: Lanes>(
+    proof: L::Proof,
+    state: &mut [L; STATE_WORDS],
+    lanes: &mut [Lane<'_>; LANES],
+) -> LaneMask {
     let mut ended: LaneMask = 0;
-    let zero = Lanes::splat(proof, 0);
+    let zero = L::splat(proof, 0);
     let (mut front, mut back) = ([zero; LANES], [zero; LANES]);
     let mut last = [0; LANES];
     for (i, lane) in lanes.iter_mut().enumerate().filter(|(_, lane)| lane.is_busy) {
         if let Some((block, rest)) = lane.rest.split_at_checked(RATE_BYTES) {
-            front[i] = Lanes::load_bytes(proof, &block[..64]);
-            back[i] = Lanes::load_bytes(proof, &block[64..128]);
+            front[i] = L::load_bytes(proof, &block[..64]);
+            back[i] = L::load_bytes(proof, &block[64..128]);
             last[i] = word(&block[128..]);
             lane.rest = rest;
         } else {
             // After the end comes a bit, and at the end of the block another (the padding of Keccak, not of SHA-3).
             let (rest, len) = (lane.rest, lane.rest.len());
-            front[i] = Lanes::load_bytes(proof, &rest[..len.min(64)]);
+            front[i] = L::load_bytes(proof, &rest[..len.min(64)]);
             last[i] = 1 << 63;
             if len < 64 {
-                front[i] = front[i] ^ bit_after(proof, len);
+                front[i] = front[i] ^ bit_after::<L>(proof, len);
             } else {
-                back[i] = Lanes::load_bytes(proof, &rest[64..len.min(128)]);
+                back[i] = L::load_bytes(proof, &rest[64..len.min(128)]);
                 if len < 128 {
-                    back[i] = back[i] ^ bit_after(proof, len - 64);
+                    back[i] = back[i] ^ bit_after::<L>(proof, len - 64);
                 } else {
                     last[i] ^= word(&rest[128..]) ^ 1 << (8 * (len - 128));
                 }
@@ -171,24 +190,24 @@ fn absorb(proof: Avx512, state: &mut [Lanes; STATE_WORDS], lanes: &mut [Lane<'_>
             ended |= 1 << i;
         }
     }
-    let (front, back) = (Lanes::transpose(front), Lanes::transpose(back));
+    let (front, back) = (L::transpose(front), L::transpose(back));
     for i in 0..LANES {
         state[i] = state[i] ^ front[i];
         state[i + LANES] = state[i + LANES] ^ back[i];
     }
-    state[RATE_WORDS - 1] = state[RATE_WORDS - 1] ^ Lanes::load(proof, &last);
+    state[RATE_WORDS - 1] = state[RATE_WORDS - 1] ^ L::load(proof, &last);
     ended
 }
 
 /// 64 bytes, of which byte `len` is 1 and all others 0; `len` is below 64.
 #[inline(always)]
-fn bit_after(proof: Avx512, len: usize) -> Lanes {
+fn bit_after<L: Lanes>(proof: L::Proof, len: usize) -> L {
     const BIT: [u8; 128] = {
         let mut bytes = [0; 128];
         bytes[64] = 1;
         bytes
     };
-    Lanes::load_bytes(proof, &BIT[64 - len..][..64])
+    L::load_bytes(proof, &BIT[64 - len..][..64])
 }
 
 /// Up to eight bytes, little-endian; what is missing is 0.
@@ -200,8 +219,8 @@ fn word(bytes: &[u8]) -> u64 {
 }
 
 /// Keccak-f[1600] on eight states side by side (FIPS 202, section 3.3); word x + 5y is the lane (x, y).
-#[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
-pub(crate) fn permute(state: &mut [Lanes; STATE_WORDS]) {
+#[inline(always)]
+pub(crate) fn permute<L: Lanes>(state: &mut [L; STATE_WORDS]) {
     let mut a = *state;
     for constant in ROUND_CONSTANTS {
         // θ: the parity of each column, and what each column takes from its neighbours.

@@ -27,7 +27,7 @@ use std::fmt::Write as _;
 
 use k256::elliptic_curve::bigint::U512;
 
-use super::{HALF_DIGITS, HALF_DIGITS_PER_WORD};
+use super::HalfWindow;
 use crate::gpu::{IntegerForm, Module};
 
 use modular::{Arithmetic, Modulus};
@@ -35,7 +35,7 @@ use straight::{Builder, Program, Value};
 
 /// What shaders import: `field` (the prime field) and `scalar` (numbers modulo the group order).
 #[must_use]
-pub(super) fn modules(form: IntegerForm) -> Vec<Module> {
+pub(super) fn modules(form: IntegerForm, window: HalfWindow) -> Vec<Module> {
     let layout = Layout::of(form);
     let field = Arithmetic::new(layout, Modulus::FIELD);
     let scalar = Arithmetic::new(layout, Modulus::SCALAR);
@@ -44,18 +44,16 @@ pub(super) fn modules(form: IntegerForm) -> Vec<Module> {
     vec![
         Module::new("words", words),
         Module::new("field", module_text(&field, &field.functions())),
-        Module::new("scalar", module_text(&scalar, &scalar.scalar_functions()) + &halves_struct()),
+        Module::new(
+            "scalar",
+            module_text(&scalar, &scalar.scalar_functions(window)) + &halves_struct(window),
+        ),
     ]
 }
 
-/// Words of digits of a half.
-fn half_words() -> u32 {
-    HALF_DIGITS.div_ceil(HALF_DIGITS_PER_WORD)
-}
-
-fn halves_struct() -> String {
+fn halves_struct(window: HalfWindow) -> String {
     let word = |half: u32| move |word: u32| format!("k{half}_{word}: u32");
-    let words: Vec<_> = (0..half_words()).map(word(1)).chain((0..half_words()).map(word(2))).collect();
+    let words: Vec<_> = (0..window.words()).map(word(1)).chain((0..window.words()).map(word(2))).collect();
     format!(
         "// Digits of the halves of a scalar, lowest first; the sign is bit 31 of the last word.\nstruct Halves {{ {} }}\n",
         words.join(", ")

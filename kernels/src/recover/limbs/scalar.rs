@@ -20,7 +20,7 @@ use k256::elliptic_curve::bigint::U512;
 
 use super::modular::{Arithmetic, columns, gather};
 use super::{Builder, Function, Kind, Value};
-use crate::recover::{HALF_DIGITS, HALF_DIGITS_PER_WORD, HALF_WINDOW_BITS};
+use crate::recover::HalfWindow;
 
 const G1: &str = "3086d221a7d46bcde86c90e49284eb153daa8a1471e8ca7fe893209a45dbb031";
 const G2: &str = "e4437ed6010e88286f547fa90abfe4c4221208ac9df506c61571b4ae8ac47f71";
@@ -30,18 +30,15 @@ const A1: &str = "3086d221a7d46bcde86c90e49284eb15";
 const MINUS_B1: &str = "e4437ed6010e88286f547fa90abfe4c3";
 const A2: &str = "114ca50f7a8e2f3f657c1108d9d44cfd8";
 
-/// Bits of digits of a half.
-const HALF_BITS: u32 = HALF_WINDOW_BITS * HALF_DIGITS;
-
 fn number(hex: &str) -> U512 {
     U512::from_be_hex(&format!("{hex:0>128}"))
 }
 
 impl Arithmetic {
     /// The functions of scalars.
-    pub(super) fn scalar_functions(&self) -> Vec<Function> {
+    pub(super) fn scalar_functions(&self, window: HalfWindow) -> Vec<Function> {
         let mut functions = self.common_functions();
-        functions.extend([self.split(), self.comb_digits()]);
+        functions.extend([self.split(window), self.comb_digits()]);
         functions
     }
 
@@ -59,7 +56,7 @@ impl Arithmetic {
         limbs
     }
 
-    fn split(&self) -> Function {
+    fn split(&self, window: HalfWindow) -> Function {
         let mut b = self.builder();
         let words = Self::words_input(&mut b);
         let k = self.limbs_of_words(&mut b, &words);
@@ -80,8 +77,8 @@ impl Arithmetic {
         let odd = b.and(k2[0], 1);
         let k1 = self.step_unless(&mut b, &k1, &a2, false, negative, odd);
         let k2 = self.step_unless(&mut b, &k2, &a1, false, negative, odd);
-        let mut outputs = self.half_digits(&mut b, &k1);
-        outputs.extend(self.half_digits(&mut b, &k2));
+        let mut outputs = self.half_digits(&mut b, &k1, window);
+        outputs.extend(self.half_digits(&mut b, &k2, window));
         let parameters = vec![("k", Kind::Words)];
         let doc = "Digits of k1 and k2 with k = k1 + k2 lambda, for a fully reduced k.";
         self.function("split", doc, parameters, Kind::Halves, b, &outputs)
@@ -165,8 +162,8 @@ impl Arithmetic {
         self.wrap(b, sums)
     }
 
-    /// V of |k| in words of `HALF_DIGITS_PER_WORD` digits each; the sign of k in bit 31 of the last.
-    fn half_digits(&self, b: &mut Builder, k: &[Value]) -> Vec<Value> {
+    /// V of |k| in words of so many digits each as share one; the sign of k in bit 31 of the last.
+    fn half_digits(&self, b: &mut Builder, k: &[Value], window: HalfWindow) -> Vec<Value> {
         let negative = self.is_negative(b, k);
         let mask = b.constant(self.layout.mask());
         let mut magnitude: Vec<_> = k
@@ -178,18 +175,19 @@ impl Arithmetic {
             .collect();
         magnitude[0] = b.add(magnitude[0], negative);
         let magnitude = self.wrap(b, magnitude);
-        let word_bits = HALF_WINDOW_BITS * HALF_DIGITS_PER_WORD;
-        let words = HALF_DIGITS.div_ceil(HALF_DIGITS_PER_WORD);
+        let word_bits = window.bits * window.digits_per_word();
+        let half_bits = window.bits * window.digits();
+        let words = window.words();
         let mut digits: Vec<_> = (0..words)
             .map(|word| {
                 let start = word_bits * word;
-                // |k| is below 2^HALF_BITS, so the top bit of V is free for the 2^HALF_BITS that is added.
-                let count = word_bits.min(HALF_BITS - 1 - start);
+                // |k| is below 2^half_bits, so the top bit of V is free for the 2^half_bits that is added.
+                let count = word_bits.min(half_bits - 1 - start);
                 gather(b, &magnitude, self.layout.bits, 1 + start, count)
             })
             .collect();
         let last = &mut digits[words as usize - 1];
-        let top = b.constant(1 << (HALF_BITS - 1 - word_bits * (words - 1)));
+        let top = b.constant(1 << (half_bits - 1 - word_bits * (words - 1)));
         *last = b.or(*last, top);
         let sign = b.times(negative, 1 << 31);
         *last = b.or(*last, sign);

@@ -5,8 +5,11 @@ use k256::elliptic_curve::bigint::{NonZero, U512};
 use k256::{Scalar, U256};
 
 use super::*;
+use crate::recover::HalfWindow;
 use crate::recover::tests::{Numbers, reduced, word};
-use crate::recover::{HALF_DIGITS, HALF_DIGITS_PER_WORD, HALF_WINDOW_BITS};
+
+/// All that a ladder can be compiled with.
+const WINDOWS: [HalfWindow; 2] = [HalfWindow { bits: 5 }, HalfWindow { bits: 4 }];
 
 fn arithmetics() -> impl Iterator<Item = Arithmetic> {
     IntegerForm::ALL.into_iter().flat_map(|form| {
@@ -18,7 +21,7 @@ fn run(arithmetic: &Arithmetic, name: &str, arguments: &[&[u32]]) -> Vec<u32> {
     let functions = if arithmetic.modulus.prefix == "fe" {
         arithmetic.functions()
     } else {
-        arithmetic.scalar_functions()
+        arithmetic.scalar_functions(WINDOWS[0])
     };
     let name = format!("{}_{name}", arithmetic.modulus.prefix);
     let function = functions.into_iter().find(|function| function.name == name).unwrap();
@@ -178,29 +181,34 @@ fn scalars() -> Vec<[u8; 32]> {
 #[test]
 fn halves_add_up_to_their_scalar() {
     let lambda = reduced(&word("5363ad4cc05c30e0a5261c028812645a122e22ea20816678df02967c1b23bd72"));
+    let scalars = scalars();
     for arithmetic in arithmetics().filter(|arithmetic| arithmetic.modulus.prefix == "sc") {
-        for scalar in scalars() {
-            let digits = run(&arithmetic, "split", &[&words(&scalar)]);
-            let halves: Vec<_> = digits
-                .chunks(digits.len() / 2)
-                .map(|half| {
-                    let count = HALF_DIGITS;
-                    let digits = (0..count).map(|i| {
-                        let word = half[(i / HALF_DIGITS_PER_WORD) as usize];
-                        (word >> (HALF_WINDOW_BITS * (i % HALF_DIGITS_PER_WORD))) & 31
-                    });
-                    let magnitude = from_digits(digits, HALF_WINDOW_BITS);
-                    if half[half.len() - 1] >> 31 == 0 { magnitude } else { -magnitude }
-                })
-                .collect();
-            assert_eq!(
-                halves[0] + halves[1] * lambda,
-                reduced(&scalar),
-                "{scalar:02x?} in {:?}",
-                arithmetic.layout
-            );
+        for window in WINDOWS {
+            let functions = arithmetic.scalar_functions(window);
+            let split = functions.iter().find(|function| function.name == "sc_split").unwrap();
+            for scalar in &scalars {
+                let digits = split.program.run(&words(scalar));
+                let halves: Vec<_> =
+                    digits.chunks(digits.len() / 2).map(|half| half_of(half, window)).collect();
+                assert_eq!(
+                    halves[0] + halves[1] * lambda,
+                    reduced(scalar),
+                    "{scalar:02x?} in {:?}, {window:?}",
+                    arithmetic.layout
+                );
+            }
         }
     }
+}
+
+/// The scalar that the digits of a half stand for.
+fn half_of(half: &[u32], window: HalfWindow) -> Scalar {
+    let digits = (0..window.digits()).map(|i| {
+        let word = half[(i / window.digits_per_word()) as usize];
+        (word >> (window.bits * (i % window.digits_per_word()))) & ((1 << window.bits) - 1)
+    });
+    let magnitude = from_digits(digits, window.bits);
+    if half[half.len() - 1] >> 31 == 0 { magnitude } else { -magnitude }
 }
 
 #[test]
@@ -208,9 +216,14 @@ fn comb_digits_add_up_to_their_scalar_or_its_opposite() {
     for arithmetic in arithmetics().filter(|arithmetic| arithmetic.modulus.prefix == "sc") {
         for scalar in scalars() {
             let digits = run(&arithmetic, "comb_digits", &[&words(&scalar)]);
-            let sum = from_digits((0..32).map(|i| (digits[i / 4] >> (8 * (i % 4))) & 255), 8);
             let expected = if scalar[31] & 1 == 1 { reduced(&scalar) } else { -reduced(&scalar) };
-            assert_eq!(sum, expected, "{scalar:02x?} in {:?}", arithmetic.layout);
+            for bits in [4, 8, 16] {
+                let per_word = 32 / bits;
+                let digit =
+                    |i| (digits[(i / per_word) as usize] >> (bits * (i % per_word))) & ((1 << bits) - 1);
+                let sum = from_digits((0..256 / bits).map(digit), bits);
+                assert_eq!(sum, expected, "{scalar:02x?} in {:?}, {bits} bits", arithmetic.layout);
+            }
         }
     }
 }
@@ -232,20 +245,21 @@ fn multiplications_are_as_few_as_the_layouts_promise() {
 fn generated_modules_parse_and_validate() {
     for form in IntegerForm::ALL {
         let text = "#import field\n#import scalar\n@compute @workgroup_size(64) fn main() {}";
-        let shader = crate::gpu::Shader::new("limbs", text).modules(modules(form));
+        let shader = crate::gpu::Shader::new("limbs", text).modules(modules(form, WINDOWS[0]));
         if let Err(error) = shader.check() {
             panic!("{form}: {error}");
         }
     }
 }
 
-/// The top digit of the first half of a scalar: its magnitude, and whether it is negative.
+/// The top digit of five bits of the first half of a scalar: its magnitude, and whether it is negative.
 pub(in crate::recover) fn top_half_digit(scalar: &[u8; 32]) -> (u32, bool) {
     let arithmetic = Arithmetic::new(Layout::of(IntegerForm::U64), Modulus::SCALAR);
     let digits = run(&arithmetic, "split", &[&words(scalar)]);
     let last = digits[digits.len() / 2 - 1];
-    let place = (HALF_DIGITS - 1) % HALF_DIGITS_PER_WORD;
-    (2 * ((last >> (HALF_WINDOW_BITS * place)) & 31) - 31, last >> 31 == 1)
+    let HalfWindow { bits } = WINDOWS[0];
+    let place = (WINDOWS[0].digits() - 1) % WINDOWS[0].digits_per_word();
+    (2 * ((last >> (bits * place)) & 31) - 31, last >> 31 == 1)
 }
 
 /// The top digit of the comb's for a scalar: its magnitude, and whether it is to be taken negative.

@@ -11,7 +11,7 @@ use crate::keccak::{PAYLOAD_LEN_MAX, PayloadsBuf, keccak256_one};
 fn accelerator(fault: Option<FaultPlan>) -> Option<Accelerator> {
     crate::gpu::tests::device(DeviceOptions::default())?;
     let device = DeviceOptions { deadline: Duration::from_secs(5), fault, ..DeviceOptions::default() };
-    let options = Options { device, sample_seed: Some(1) };
+    let options = Options { device, sample_seed: Some(1), ..Options::default() };
     Some(Accelerator::open(&DeviceChoice::Gpu, &options).unwrap())
 }
 

@@ -6,10 +6,10 @@ use k256::U256;
 
 use super::*;
 use crate::gpu::tests::device_in_form;
-use crate::gpu::{Device, DeviceKernel as _, IntegerForm, Pipeline};
+use crate::gpu::{Device, DeviceError, DeviceKernel as _, DeviceOptions, IntegerForm, Pipeline, Tuning};
 use crate::keccak::{KeccakKernel, PAYLOAD_LEN_MAX};
-use crate::recover::curve::{self, Blinding, COMB_WINDOW_BITS};
-use crate::recover::{HALF_DIGITS, HALF_WINDOW_BITS, RecoverKernel, limbs};
+use crate::recover::curve::{self, Blinding, CombWindow};
+use crate::recover::{HalfWindow, Hints, RecoverKernel, limbs};
 use crate::registry;
 
 /// What all tests of a form share: compiling takes seconds on a software adapter.
@@ -25,7 +25,7 @@ pub(super) fn bench(form: IntegerForm) -> Option<&'static Bench> {
     static BENCHES: [OnceLock<Option<Bench>>; 2] = [const { OnceLock::new() }; 2];
     let bench = BENCHES[usize::from(form == IntegerForm::U64)].get_or_init(|| {
         let device = device_in_form(form)?;
-        let pipelines = device.compile(&RecoverKernel::shaders(form)).unwrap();
+        let pipelines = device.compile(&RecoverKernel::shaders(form, Tuning::default())).unwrap();
         let kernel = RecoverKernel::new(&device, pipelines.clone()).unwrap();
         let keccak = registry::ready::<KeccakKernel>(&device).unwrap();
         Some(Bench { device, kernel, keccak, pipelines })
@@ -130,20 +130,142 @@ fn gpu_hashes_payloads_short_and_long() {
 }
 
 #[test]
-fn a_given_hash_may_look_like_the_sentinel() {
-    let hash: Word = crate::gpu::SENTINEL.to_le_bytes().repeat(8).try_into().unwrap();
+fn hints_are_the_lifted_point_of_every_item_that_the_device_recovered() {
+    let (mut hashes, mut signatures): (Vec<_>, Vec<_>) = edge_cases().into_iter().unzip();
+    let (more_hashes, more_signatures) = random_batch(91, 600);
+    hashes.extend(more_hashes);
+    signatures.extend(more_signatures);
+    let batch = Batch::new(Messages::Hashes(&hashes), &signatures).unwrap();
+    for form in IntegerForm::ALL {
+        let Some(bench) = bench(form) else { return };
+        let answer = bench.kernel.recover_with(&bench.device, None, &batch, Hints::LiftedY).unwrap();
+        assert_oracle(&format!("hinted, seed 91, in {form}"), &hashes, &signatures, &answer.verdicts);
+        assert_eq!(answer.lifted_y.len(), signatures.len(), "{form}");
+        for (i, (signature, y)) in signatures.iter().zip(&answer.lifted_y).enumerate() {
+            let expected = answer.verdicts[i].map_or([0; 32], |_| lifted_y(signature));
+            assert_eq!(*y, expected, "{form}, seed 91, item {i}: {signature:02x?}");
+        }
+        assert!(bench.kernel.recover(&bench.device, None, &batch).unwrap().lifted_y.is_empty(), "{form}");
+    }
+}
+
+/// y of R, of a signature that has one.
+fn lifted_y(signature: &Signature) -> Word {
+    let is_reduced = signature.recovery_id & 2 != 0;
+    let x = if is_reduced { cpu::plus_order(&signature.r) } else { signature.r };
+    let is_odd = Choice::from(signature.recovery_id & 1);
+    let point = AffinePoint::decompress(&x.into(), is_odd).unwrap();
+    point.to_sec1_point(false).as_bytes()[33..].try_into().unwrap()
+}
+
+#[test]
+#[ignore = "compiles the kernel eleven times"]
+fn every_challenging_size_gives_the_same_answers() {
+    let (mut hashes, mut signatures): (Vec<_>, Vec<_>) = edge_cases().into_iter().unzip();
+    let (more_hashes, more_signatures) = random_batch(93, 1000);
+    hashes.extend(more_hashes);
+    signatures.extend(more_signatures);
+    let batch = Batch::new(Messages::Hashes(&hashes), &signatures).unwrap();
+    let (expected, redone) = (recover(&batch), infinities(&hashes, &signatures));
+    for (setting, tuning) in Tuning::default().challengers() {
+        let options = DeviceOptions { tuning, ..DeviceOptions::default() };
+        let Some(device) = crate::gpu::tests::device(options) else { return };
+        let kernel = registry::ready::<RecoverKernel>(&device).unwrap();
+        let answer = kernel.recover(&device, None, &batch).unwrap();
+        let wrong = answer.verdicts.iter().zip(&expected).position(|(got, expected)| got != expected);
+        assert_eq!((wrong, answer.redone), (None, redone), "{setting}, seed 93");
+    }
+}
+
+#[test]
+fn an_item_that_no_stage_wrote_is_not_taken_for_an_answer() {
+    let mut payloads = PayloadsBuf::default();
+    let mut numbers = Numbers::new(94);
+    let signatures: Vec<_> = (0..100)
+        .map(|_| {
+            let payload = numbers.word();
+            payloads.push(&payload).unwrap();
+            sign(&numbers.scalar(), &numbers.scalar(), &keccak256_one(&payload)).unwrap()
+        })
+        .collect();
+    let batch = Batch::new(Messages::Payloads(payloads.as_payloads()), &signatures).unwrap();
+    let Some(Bench { device, kernel, .. }) = bench(IntegerForm::U32) else { return };
+    // A digest that the hashing left out, and a status that the first stage did.
+    let store = "store_digest(item, keccak_digest(s));";
+    let shader = KeccakKernel::shaders(IntegerForm::U32, Tuning::default()).remove(0);
+    let shader = shader.sabotaged(store, &format!("if item != 37u {{ {store} }}"));
+    let keccak = KeccakKernel::new(device, device.compile(&[shader]).unwrap()).unwrap();
+    let mut shaders = RecoverKernel::shaders(IntegerForm::U32, Tuning::default());
+    let store = "status[item] = verdict;";
+    shaders[0] = shaders[0].clone().sabotaged(store, &format!("if item != 37u {{ {store} }}"));
+    let silent = RecoverKernel::new(device, device.compile(&shaders).unwrap()).unwrap();
+    for (kernel, keccak) in [(kernel, Some(&keccak)), (&silent, None)] {
+        let error = kernel.recover(device, keccak, &batch).unwrap_err();
+        assert!(matches!(error, DeviceError::Unanswered { item: 37, .. }), "seed 94: {error}");
+    }
+}
+
+#[test]
+fn threads_share_a_device() {
+    let (hashes, signatures) = random_batch(95, 600);
+    let batch = Batch::new(Messages::Hashes(&hashes), &signatures).unwrap();
+    let expected = recover(&batch);
+    let Some(bench) = bench(IntegerForm::U64) else { return };
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for len in (1..600).step_by(23) {
+                    assert_eq!(on_device(bench, &hashes[..len], &signatures[..len], 0), expected[..len]);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn the_next_part_is_queued_before_the_last_is_waited_for_and_buffers_are_used_again() {
+    use crate::gpu::events::Event::{Collected, Submitted};
+    let trial = RecoverKernel::trial(350);
+    let options = DeviceOptions { batch_len_max: 100, ..DeviceOptions::default() };
+    let Some(device) = crate::gpu::tests::device(options) else { return };
+    let kernel = registry::ready::<RecoverKernel>(&device).unwrap();
+    kernel.recover(&device, None, &trial.batch()).unwrap();
+    device.events().take();
+    let made = device.events().buffers_made();
+    for _ in 0..3 {
+        kernel.recover(&device, None, &trial.batch()).unwrap();
+        let order = [
+            Submitted(100),
+            Submitted(100),
+            Collected(100),
+            Submitted(100),
+            Collected(100),
+            Submitted(50),
+            Collected(100),
+            Collected(50),
+        ];
+        assert_eq!(device.events().take(), order);
+    }
+    assert_eq!(device.events().buffers_made(), made, "buffers made after the first batch");
+}
+
+#[test]
+fn a_given_hash_may_look_unwritten() {
+    let hash = [0; 32];
     let mut numbers = Numbers::new(41);
     let signature = sign(&numbers.scalar(), &numbers.scalar(), &hash).unwrap();
     for form in IntegerForm::ALL {
         let Some(bench) = bench(form) else { return };
-        assert_oracle("sentinel", &[hash], &[signature], &on_device(bench, &[hash], &[signature], 0));
+        assert_oracle("hash of zeros", &[hash], &[signature], &on_device(bench, &[hash], &[signature], 0));
     }
 }
 
 #[test]
 fn table_entries_have_the_size_that_rust_packs() {
     for form in IntegerForm::ALL {
-        let sources = RecoverKernel::shaders(form).into_iter().map(|shader| shader.source().unwrap());
+        let sources = RecoverKernel::shaders(form, Tuning::default())
+            .into_iter()
+            .map(|shader| shader.source().unwrap());
         let spans: Vec<_> = sources
             .flat_map(|source| {
                 let module = naga::front::wgsl::parse_str(&source).unwrap();
@@ -156,13 +278,16 @@ fn table_entries_have_the_size_that_rust_packs() {
             .collect();
         assert_eq!(spans, [64, 64], "{form}");
     }
-    let entries = usize::try_from(curve::COMB_ENTRIES * curve::COMB_DIGITS).unwrap();
-    assert_eq!(curve::comb().len() * 4, 64 * entries);
+    for bits in [4, 8] {
+        let window = CombWindow { bits };
+        let entries = usize::try_from(window.entries() * window.digits()).unwrap();
+        assert_eq!(curve::comb(window).len() * 4, 64 * entries);
+    }
 }
 
 /// 2^(5 · 25): what the ladder's doublings make of its start.
 fn doubled(beta: Scalar) -> Scalar {
-    (0..HALF_WINDOW_BITS * (HALF_DIGITS - 1)).fold(beta, |sum, _| sum + sum)
+    (0..HalfWindow { bits: 5 }.doublings()).fold(beta, |sum, _| sum + sum)
 }
 
 fn to_word(scalar: Scalar) -> Word {
@@ -182,7 +307,7 @@ fn with_factors(nonce: &Scalar, u1: &Scalar, u2: &Scalar) -> (Word, Signature) {
 /// The point that the comb adds last, for a blinded u1, as a multiple of G.
 fn last_comb_point(blinded_u1: &Scalar) -> Scalar {
     let (top_digit, is_negative) = limbs::tests::top_comb_digit(&to_word(*blinded_u1));
-    let base = reduced(&U256::ONE.shl_vartime(256 - COMB_WINDOW_BITS).to_be_bytes().into());
+    let base = reduced(&U256::ONE.shl_vartime(256 - 8).to_be_bytes().into());
     let point = base * Scalar::from(top_digit);
     if is_negative { -point } else { point }
 }

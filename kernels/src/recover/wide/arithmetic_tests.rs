@@ -5,23 +5,31 @@ use k256::elliptic_curve::{Field as _, PrimeField as _};
 use k256::{ProjectivePoint, Scalar as KScalar};
 
 use super::super::tests::{Numbers, reduced, word};
-use super::batch::invert_all;
+use super::compiled::{self, invert_all};
 use super::field::{Factor, Fe, PRIME, Wide};
 use super::inverse::Words;
+use super::multiplier::Multiplier;
 use super::point::{Affine, Jacobian, Sums, add_affine, double_affine};
-use super::root::square_roots;
 use super::scalar::{Digit, Odd, Scalar};
-use super::tests::proof;
 use super::{comb, table};
-use crate::simd::lanes::{Avx512, LANES, Lanes};
+use crate::simd::lanes::{LANES, Lanes, test_on_all_lanes};
 
-fn fe(proof: Avx512, numbers: &[U256; LANES]) -> Fe {
-    let words = numbers.map(|number| number.to_words());
-    Fe::from_words(std::array::from_fn(|i| Lanes::load(proof, &words.map(|words| words[i]))))
+test_on_all_lanes! {
+    field_arithmetic_matches_integers;
+    square_roots_square_to_what_they_are_of;
+    zeros_in_a_batch_poison_nothing;
+    digits_of_comb_and_ladder_add_up_to_the_scalar;
+    ratios_of_scalars_match_k256;
+    sums_of_points_match_k256;
 }
 
-fn numbers_of(fe: &Fe) -> [U256; LANES] {
-    let words = fe.canonical().to_words().map(Lanes::to_array);
+fn fe<L: Multiplier>(proof: L::Proof, numbers: &[U256; LANES]) -> Fe<L> {
+    let words = numbers.map(|number| number.to_words());
+    Fe::from_words(std::array::from_fn(|i| L::load(proof, &words.map(|words| words[i]))))
+}
+
+fn numbers_of<L: Multiplier>(fe: &Fe<L>) -> [U256; LANES] {
+    let words = fe.canonical().to_words().map(L::to_array);
     std::array::from_fn(|lane| U256::from_words(std::array::from_fn(|i| words[i][lane])))
 }
 
@@ -44,15 +52,13 @@ fn hard_numbers(seed: u64) -> Vec<[U256; LANES]> {
     hard.chunks_exact(LANES).map(|numbers| numbers.try_into().unwrap()).collect()
 }
 
-#[test]
-fn field_arithmetic_matches_integers() {
-    let Some(proof) = proof() else { return };
+fn field_arithmetic_matches_integers<L: Multiplier>(proof: L::Proof) {
     let prime = prime();
     let rows = hard_numbers(31);
     for (i, a) in rows.iter().enumerate() {
         for b in [&rows[(i + 1) % rows.len()], &rows[(i * 7 + 3) % rows.len()], a] {
-            let (x, y) = (fe(proof, a), fe(proof, b));
-            let each = |what: &str, result: &Fe, expected: &dyn Fn(&U256, &U256) -> U256| {
+            let (x, y) = (fe::<L>(proof, a), fe::<L>(proof, b));
+            let each = |what: &str, result: &Fe<L>, expected: &dyn Fn(&U256, &U256) -> U256| {
                 for (lane, number) in numbers_of(result).iter().enumerate() {
                     assert_eq!(
                         *number,
@@ -102,29 +108,23 @@ fn field_arithmetic_matches_integers() {
     }
 }
 
-#[test]
-fn square_roots_square_to_what_they_are_of() {
-    let Some(proof) = proof() else { return };
+fn square_roots_square_to_what_they_are_of<L: Multiplier>(proof: L::Proof) {
     for rows in hard_numbers(32).chunks_exact(4) {
-        let squares: [Fe; 4] = std::array::from_fn(|k| Wide::square(&fe(proof, &rows[k])).reduced());
-        // SAFETY: the proof.
-        let roots = unsafe { square_roots(&squares.map(Fe::factor)) };
+        let squares: [Fe<L>; 4] = std::array::from_fn(|k| Wide::square(&fe(proof, &rows[k])).reduced());
+        let roots = compiled::square_roots(proof, &squares.map(Fe::factor));
         for (square, root) in squares.iter().zip(roots) {
             assert_eq!(Wide::square(&root).reduced().equal(square), 0xff);
         }
     }
 }
 
-#[test]
-fn zeros_in_a_batch_poison_nothing() {
-    let Some(proof) = proof() else { return };
+fn zeros_in_a_batch_poison_nothing<L: Multiplier>(proof: L::Proof) {
     let rows = hard_numbers(33);
     for len in [0, 1, 2, 3, 4, 5, 8, 9, 25] {
-        let mut numbers: Vec<Factor> = rows[..len].iter().map(|row| fe(proof, row).factor()).collect();
+        let mut numbers: Vec<Factor<L>> = rows[..len].iter().map(|row| fe(proof, row).factor()).collect();
         let before = numbers.clone();
         let (mut zeros, mut expected) = (Vec::new(), Vec::new());
-        // SAFETY: the proof.
-        unsafe { invert_all(&mut numbers, &mut Vec::new(), |index, lanes| zeros.push((index, lanes))) };
+        invert_all(proof, &mut numbers, &mut Vec::new(), |index, lanes| zeros.push((index, lanes)));
         for (index, (number, inverse)) in before.iter().zip(numbers).enumerate() {
             let zero = number.below_2_256().is_zero();
             if zero != 0 {
@@ -164,15 +164,13 @@ fn hard_scalars(seed: u64) -> Vec<KScalar> {
     scalars
 }
 
-fn load(proof: Avx512, scalars: &[KScalar]) -> Scalar {
+fn load<L: Lanes>(proof: L::Proof, scalars: &[KScalar]) -> Scalar<L> {
     let words: Vec<_> = scalars.iter().map(scalar_words).collect();
-    Scalar::from_words(std::array::from_fn(|i| {
-        Lanes::load(proof, &std::array::from_fn(|lane| words[lane][i]))
-    }))
+    Scalar::from_words(std::array::from_fn(|i| L::load(proof, &std::array::from_fn(|lane| words[lane][i]))))
 }
 
 /// The numbers that digits make.
-fn sum_of_digits(digits: impl Iterator<Item = Digit>, window: usize) -> [KScalar; LANES] {
+fn sum_of_digits<L: Lanes>(digits: impl Iterator<Item = Digit<L>>, window: usize) -> [KScalar; LANES] {
     let mut sums = [KScalar::ZERO; LANES];
     let mut weight = KScalar::ONE;
     for digit in digits {
@@ -187,17 +185,15 @@ fn sum_of_digits(digits: impl Iterator<Item = Digit>, window: usize) -> [KScalar
     sums
 }
 
-#[test]
-fn digits_of_comb_and_ladder_add_up_to_the_scalar() {
-    let Some(proof) = proof() else { return };
+fn digits_of_comb_and_ladder_add_up_to_the_scalar<L: Multiplier>(proof: L::Proof) {
     for scalars in hard_scalars(34).chunks_exact(LANES) {
-        let loaded = load(proof, scalars);
+        let loaded = load::<L>(proof, scalars);
         let odd = loaded.odd();
         let digits = (0..comb::DIGITS).map(|i| odd.digit::<12>(i, comb::DIGITS));
         assert_eq!(sum_of_digits(digits, 12), scalars, "comb");
         let halves = loaded.split();
         let [first, second] = [0, 1].map(|half| {
-            let half: &Odd<3> = &halves[half];
+            let half: &Odd<L, 3> = &halves[half];
             sum_of_digits((0..table::DIGITS).map(|i| half.digit::<5>(i, table::DIGITS)), 5)
         });
         let whole: [_; LANES] = std::array::from_fn(|lane| first[lane] + second[lane] * lambda());
@@ -205,33 +201,30 @@ fn digits_of_comb_and_ladder_add_up_to_the_scalar() {
     }
 }
 
-#[test]
-fn ratios_of_scalars_match_k256() {
-    let Some(proof) = proof() else { return };
+fn ratios_of_scalars_match_k256<L: Multiplier>(proof: L::Proof) {
     let scalars = hard_scalars(35);
     let scalars: Vec<_> = scalars.into_iter().filter(|scalar| !bool::from(scalar.is_zero())).collect();
     let rows: Vec<_> = scalars.chunks_exact(LANES).collect();
-    let mut inverses: Vec<_> = rows.iter().map(|row| load(proof, row)).collect();
-    // SAFETY: the proof.
-    unsafe { invert_all(&mut inverses, &mut Vec::new(), |_, _| unreachable!()) };
+    let mut inverses: Vec<_> = rows.iter().map(|row| load::<L>(proof, row)).collect();
+    invert_all(proof, &mut inverses, &mut Vec::new(), |_, _| unreachable!());
     for (i, (row, inverse)) in rows.iter().zip(inverses).enumerate() {
         let dividends = rows[(i + 5) % rows.len()];
-        let ratios = load(proof, dividends).times(&inverse).canonical();
+        let ratios = load::<L>(proof, dividends).times(&inverse).canonical();
         for (lane, ratio) in (0..LANES).zip((0..LANES).map(|lane| rotated(&ratios, lane))) {
             assert_eq!(ratio, scalar_words(&(dividends[lane] * row[lane].invert().unwrap())));
         }
-        let sum = load(proof, dividends).plus(&load(proof, row));
+        let sum = load::<L>(proof, dividends).plus(&load::<L>(proof, row));
         for lane in 0..LANES {
             assert_eq!(rotated(&sum, lane), scalar_words(&(dividends[lane] + row[lane])));
         }
     }
 }
 
-fn rotated(scalar: &Scalar, lane: usize) -> Words {
+fn rotated<L: Lanes>(scalar: &Scalar<L>, lane: usize) -> Words {
     (0..lane).fold(*scalar, |scalar, _| scalar.rotate_lanes::<1>()).first_words()
 }
 
-fn affine(proof: Avx512, points: &[ProjectivePoint; LANES]) -> Affine {
+fn affine<L: Multiplier>(proof: L::Proof, points: &[ProjectivePoint; LANES]) -> Affine<L> {
     let rows = points.map(|point| {
         let [x, y] = comb::words(&point.to_affine());
         std::array::from_fn(|i| if i < 4 { x[i] } else { y[i - 4] })
@@ -239,17 +232,16 @@ fn affine(proof: Avx512, points: &[ProjectivePoint; LANES]) -> Affine {
     Affine::from_rows(proof, std::array::from_fn(|lane| &rows[lane]))
 }
 
-fn assert_points(what: &str, point: &Affine, expected: &[ProjectivePoint; LANES]) {
-    let rows = point.to_rows().map(Lanes::to_array);
+fn assert_points<L: Multiplier>(what: &str, point: &Affine<L>, expected: &[ProjectivePoint; LANES]) {
+    let rows = point.to_rows().map(L::to_array);
     for (lane, (row, expected)) in rows.iter().zip(expected).enumerate() {
         assert_eq!(row.as_slice(), comb::words(&expected.to_affine()).as_flattened(), "{what}, lane {lane}");
     }
 }
 
-fn to_affine(point: &Jacobian) -> Affine {
+fn to_affine<L: Multiplier>(point: &Jacobian<L>) -> Affine<L> {
     let mut inverse = [point.z];
-    // SAFETY: tests hold a proof.
-    unsafe { invert_all(&mut inverse, &mut Vec::new(), |_, _| panic!("a point at infinity")) };
+    invert_all(point.x.proof(), &mut inverse, &mut Vec::new(), |_, _| panic!("a point at infinity"));
     let square = inverse[0].squared();
     Affine {
         x: Wide::product(&point.x, &square).reduced(),
@@ -257,29 +249,26 @@ fn to_affine(point: &Jacobian) -> Affine {
     }
 }
 
-#[test]
-fn sums_of_points_match_k256() {
-    let Some(proof) = proof() else { return };
+fn sums_of_points_match_k256<L: Multiplier>(proof: L::Proof) {
     let mut numbers = Numbers::new(36);
     for _ in 0..4 {
         let mut points = || std::array::from_fn(|_| ProjectivePoint::GENERATOR * numbers.scalar());
         let [p, q]: [[ProjectivePoint; LANES]; 2] = [points(), points()];
-        let (a, b) = (affine(proof, &p), affine(proof, &q));
+        let (a, b) = (affine::<L>(proof, &p), affine::<L>(proof, &q));
         let sum: [_; LANES] = std::array::from_fn(|lane| p[lane] + q[lane]);
         let double = p.map(|point| point.double());
         let mut inverses = [b.x.minus(&a.x), a.y.plus(&a.y)];
-        // SAFETY: the proof.
-        unsafe {
-            invert_all(&mut inverses, &mut Vec::new(), |_, _| panic!("points differ"));
+        {
+            invert_all(proof, &mut inverses, &mut Vec::new(), |_, _| panic!("points differ"));
             let sums = add_affine([&a, &a], [&b, &b], [&inverses[0]; 2]);
             assert_points("affine sum", &sums[1], &sum);
             let doubles = double_affine([&a, &a], [&inverses[1]; 2]);
             assert_points("affine double", &doubles[0], &double);
-            let mut sums = Sums::<2>::new(&a);
-            sums.double_negated();
+            let mut sums = Sums::<L, 2>::new(&a);
+            compiled::double_negated(proof, &mut sums);
             assert_points("double", &to_affine(&sums.points[0]), &double.map(|point| -point));
             // −(−2p + q) = 2p − q.
-            sums.add_negated(&[a, b]);
+            compiled::add_negated(proof, &mut sums, &[a, b]);
             let expected = std::array::from_fn(|lane| double[lane] - q[lane]);
             assert_points("sum", &to_affine(&sums.points[1]), &expected);
         }

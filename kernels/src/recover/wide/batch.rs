@@ -4,18 +4,22 @@
 //! One zero among them would make zeros of all. So the shared product is looked at, lane by lane, before it
 //! is inverted; where it is 0, the zeros are found, reported and replaced by 1.
 
+use super::compiled;
 use super::field::{Factor, Fe, PRIME_MODULUS};
+use super::multiplier::Multiplier;
 use super::scalar::{ORDER_MODULUS, R_SQUARED, Scalar};
-use crate::simd::lanes::{Avx512, LaneMask};
+use crate::simd::lanes::{LaneMask, Lanes};
 
 /// Running products side by side, so that each fills the others' waiting.
-const CHAINS: usize = 4;
+pub(super) const CHAINS: usize = 4;
 
 /// Numbers with a product that has inverses.
 pub(super) trait Invertible: Copy {
+    type Lanes: Lanes;
+
     /// The 1 of [`Self::times`].
-    fn unit(proof: Avx512) -> Self;
-    fn proof(&self) -> Avx512;
+    fn unit(proof: <Self::Lanes as Lanes>::Proof) -> Self;
+    fn proof(&self) -> <Self::Lanes as Lanes>::Proof;
     fn times(&self, other: &Self) -> Self;
     /// The lanes where it is 0.
     fn is_zero(&self) -> LaneMask;
@@ -25,14 +29,16 @@ pub(super) trait Invertible: Copy {
     fn first_inverted(&self) -> Self;
 }
 
-impl Invertible for Factor {
+impl<L: Multiplier> Invertible for Factor<L> {
+    type Lanes = L;
+
     #[inline(always)]
-    fn unit(proof: Avx512) -> Self {
+    fn unit(proof: L::Proof) -> Self {
         Self::one(proof)
     }
 
     #[inline(always)]
-    fn proof(&self) -> Avx512 {
+    fn proof(&self) -> L::Proof {
         self.proof()
     }
 
@@ -64,14 +70,16 @@ impl Invertible for Factor {
 }
 
 /// The inverses of scalars come out as R / scalar, so that the Montgomery product with a plain number is the ratio.
-impl Invertible for Scalar {
+impl<L: Lanes> Invertible for Scalar<L> {
+    type Lanes = L;
+
     #[inline(always)]
-    fn unit(proof: Avx512) -> Self {
+    fn unit(proof: L::Proof) -> Self {
         Self::unit(proof)
     }
 
     #[inline(always)]
-    fn proof(&self) -> Avx512 {
+    fn proof(&self) -> L::Proof {
         self.proof()
     }
 
@@ -105,7 +113,7 @@ impl Invertible for Scalar {
 /// Replaces each number by its inverse, and each 0 by 1. `on_zero` hears of each number that has zeros, and where.
 ///
 /// `products` is scratch memory.
-#[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
+#[inline(always)]
 pub(super) fn invert_all<T: Invertible>(
     numbers: &mut [T],
     products: &mut Vec<T>,
@@ -113,7 +121,8 @@ pub(super) fn invert_all<T: Invertible>(
 ) {
     let Some(first) = numbers.first() else { return };
     let unit = T::unit(first.proof());
-    let mut product = running_products(numbers, products, unit);
+    let proof = first.proof();
+    let mut product = compiled::running_products(proof, numbers, products, unit);
     let all = |chains: &[T; CHAINS]| (chains[0].times(&chains[1]), chains[2].times(&chains[3]));
     let (mut front, mut back) = all(&product);
     let mut whole = front.times(&back);
@@ -125,7 +134,7 @@ pub(super) fn invert_all<T: Invertible>(
                 *number = number.replace(zeros, &unit);
             }
         }
-        product = running_products(numbers, products, unit);
+        product = compiled::running_products(proof, numbers, products, unit);
         (front, back) = all(&product);
         whole = front.times(&back);
     }
@@ -147,8 +156,8 @@ pub(super) fn invert_all<T: Invertible>(
 }
 
 /// Product i is that of the numbers i, i − 4, i − 8 and so on; returns those of the four chains.
-#[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
-fn running_products<T: Invertible>(numbers: &[T], products: &mut Vec<T>, unit: T) -> [T; CHAINS] {
+#[inline(always)]
+pub(super) fn running_products<T: Invertible>(numbers: &[T], products: &mut Vec<T>, unit: T) -> [T; CHAINS] {
     let mut chains = [unit; CHAINS];
     products.clear();
     products.reserve(numbers.len());
@@ -162,7 +171,7 @@ fn running_products<T: Invertible>(numbers: &[T], products: &mut Vec<T>, unit: T
 
 /// The inverse of each lane, none of which is 0.
 #[inline(always)]
-fn lanes_inverted<T: Invertible>(number: &T) -> T {
+pub(super) fn lanes_inverted<T: Invertible>(number: &T) -> T {
     let by_four = number.rotate_lanes::<4>();
     let twos = number.times(&by_four);
     let by_two = twos.rotate_lanes::<2>();

@@ -7,13 +7,14 @@
 use k256::elliptic_curve::sec1::ToSec1Point as _;
 use k256::{AffinePoint, ProjectivePoint};
 
-use super::batch::invert_all;
+use super::compiled;
 use super::field::Factor;
 use super::inverse::Words;
-use super::multiples::{Multiples, denominators_len};
+use super::multiples::{Multiples, denominators_len, rounds};
+use super::multiplier::Multiplier;
 use super::point::{Affine, PAIR, add_affine};
 use super::scalar::Odd;
-use crate::simd::lanes::{Avx512, LANES, each, prefetch};
+use crate::simd::lanes::{LANES, each, prefetch};
 
 /// Bits of a digit.
 const WINDOW: usize = 12;
@@ -35,8 +36,7 @@ pub(super) struct Comb {
 
 impl Comb {
     /// Takes some milliseconds.
-    #[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
-    pub(super) fn new(proof: Avx512) -> Self {
+    pub(super) fn new<L: Multiplier>(proof: L::Proof) -> Self {
         // Window i is in lane i mod 8 of vector i / 8; lanes beyond the last, and the vector that makes them an even
         // number, repeat the generator.
         let vectors = DIGITS.div_ceil(LANES).next_multiple_of(2);
@@ -51,29 +51,12 @@ impl Comb {
                 std::array::from_fn(|i| if i < 4 { x[i] } else { y[i - 4] })
             })
             .collect();
-        let mut points = Vec::new();
-        for rows in rows.chunks_exact(LANES) {
-            let base = Affine::from_rows(proof, std::array::from_fn(|lane| &rows[lane]));
-            points.extend(std::iter::repeat_n(base, MULTIPLES + 1));
-        }
-        multiply(&mut points);
-        let mut windows = vec![[Entry([0; 8]); MULTIPLES]; DIGITS].into_boxed_slice();
-        for (vector, points) in points.chunks_exact(MULTIPLES + 1).enumerate() {
-            for (i, point) in points[..MULTIPLES].iter().enumerate() {
-                let rows = point.to_rows();
-                for (lane, row) in rows.into_iter().enumerate() {
-                    if let Some(window) = windows.get_mut(vector * LANES + lane) {
-                        row.store(&mut window[i].0);
-                    }
-                }
-            }
-        }
-        Self { windows }
+        compiled::tabulate::<L>(proof, proof, &rows)
     }
 
     /// Digit i of each scalar times 2^(12 i) G.
     #[inline(always)]
-    pub(super) fn lookup(&self, proof: Avx512, scalars: &Odd<5>, i: usize) -> Affine {
+    pub(super) fn lookup<L: Multiplier>(&self, proof: L::Proof, scalars: &Odd<L, 5>, i: usize) -> Affine<L> {
         let digit = scalars.digit::<WINDOW>(i, DIGITS);
         let index = digit.index.to_indices::<MULTIPLES>();
         let window = &self.windows[i];
@@ -83,7 +66,7 @@ impl Comb {
 
     /// Asks for what [`Self::lookup`] will read.
     #[inline(always)]
-    pub(super) fn prefetch(&self, scalars: &Odd<5>, i: usize) {
+    pub(super) fn prefetch<L: Multiplier>(&self, scalars: &Odd<L, 5>, i: usize) {
         let digit = scalars.digit::<WINDOW>(i, DIGITS);
         for index in digit.index.to_indices::<MULTIPLES>() {
             prefetch(&self.windows[i][index]);
@@ -91,10 +74,37 @@ impl Comb {
     }
 }
 
+/// The table, given the base of each window, and others up to whole vectors, an even number of them.
+#[inline(always)]
+pub(super) fn tabulate<L: Multiplier>(proof: L::Proof, bases: &[[u64; 8]]) -> Comb {
+    let mut points = Vec::new();
+    for rows in bases.chunks_exact(LANES) {
+        let base = Affine::<L>::from_rows(proof, std::array::from_fn(|lane| &rows[lane]));
+        points.extend(std::iter::repeat_n(base, MULTIPLES + 1));
+    }
+    compiled::multiply(proof, proof, &mut points);
+    let mut windows = vec![[Entry([0; 8]); MULTIPLES]; DIGITS].into_boxed_slice();
+    for (vector, points) in points.chunks_exact(MULTIPLES + 1).enumerate() {
+        for (i, point) in points[..MULTIPLES].iter().enumerate() {
+            let rows = point.to_rows();
+            for (lane, row) in rows.into_iter().enumerate() {
+                if let Some(window) = windows.get_mut(vector * LANES + lane) {
+                    row.store(&mut window[i].0);
+                }
+            }
+        }
+    }
+    Comb { windows }
+}
+
 /// Of points for each digit, of which the first `len` are left, two and two neighbours become one; a last one without a
 /// neighbour stays. For two groups, given 1 / (x of the second − x of the first) for each.
-#[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
-pub(super) fn add_neighbours(points: &mut [Affine], len: usize, inverses: [&[Factor]; PAIR]) {
+#[inline(always)]
+pub(super) fn add_neighbours<L: Multiplier>(
+    points: &mut [Affine<L>],
+    len: usize,
+    inverses: [&[Factor<L>]; PAIR],
+) {
     let starts = [0, DIGITS];
     for i in 0..len / 2 {
         let sums = add_affine(
@@ -112,29 +122,28 @@ pub(super) fn add_neighbours(points: &mut [Affine], len: usize, inverses: [&[Fac
 }
 
 /// All odd multiples of vectors of points, an even number of them.
-#[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
-fn multiply(points: &mut [Affine]) {
+#[inline(always)]
+pub(super) fn multiply<L: Multiplier>(proof: L::Proof, points: &mut [Affine<L>]) {
     let (mut denominators, mut products) = (Vec::new(), Vec::new());
     for vector in points.chunks_exact_mut(MULTIPLES + 1) {
         let base = vector[0];
         Multiples::new(vector).start(&base);
     }
-    for round in 0..Multiples::rounds(MULTIPLES) {
+    for round in 0..rounds(MULTIPLES) {
         denominators.clear();
         for vector in points.chunks_exact_mut(MULTIPLES + 1) {
             Multiples::new(vector).push_denominators(round, &mut denominators);
         }
-        invert_all(&mut denominators, &mut products, |_, _| unreachable!("multiples below n / 2 differ"));
+        compiled::invert_all(proof, &mut denominators, &mut products, |_, _| {
+            unreachable!("multiples below n / 2 differ")
+        });
         let len = denominators_len(round, MULTIPLES);
         let inverses = denominators.chunks_exact(2 * len);
         for (both, inverses) in points.chunks_exact_mut(2 * (MULTIPLES + 1)).zip(inverses) {
             let (front, back) = both.split_at_mut(MULTIPLES + 1);
             let (front_inverses, back_inverses) = inverses.split_at(len);
-            Multiples::round(
-                [&mut Multiples::new(front), &mut Multiples::new(back)],
-                round,
-                [front_inverses, back_inverses],
-            );
+            let both = [&mut Multiples::new(front), &mut Multiples::new(back)];
+            compiled::multiples_round(proof, both, round, [front_inverses, back_inverses]);
         }
     }
 }

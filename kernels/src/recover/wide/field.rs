@@ -1,18 +1,19 @@
 //! Eight elements of the field of p = 2^256 − 2^32 − 977 side by side, in five limbs of 52 bits.
 //!
-//! IFMA multiplies the *low 52 bits* of its operands whatever lies above them. So a number that will only be multiplied
-//! need not have its carries masked off, which is a type of its own:
+//! IFMA multiplies the *low 52 bits* of its operands whatever lies above them, and AVX2 takes them in another form. So a
+//! number that will only be multiplied is a type of its own:
 //!
 //! - [`Fe`]: limbs 0 to 3 below 2^52, limb 4 below 2^48 + 2^9, so the value is below 2^256 + 2^218: almost reduced.
-//! - [`Factor`]: limbs 0 to 3 with anything above bit 52, limb 4 below 2^52: a value below 2^260, fit for
-//!   multiplication alone.
+//! - [`Factor`]: a value below 2^260, fit for multiplication alone, as the multiplier takes it: with IFMA, limbs 0 to 3
+//!   with anything above bit 52 and limb 4 below 2^52; with AVX2, limbs below 2^52 in floating point.
 //! - [`Wide`]: ten columns below 2^60, the unreduced sum of products.
 //!
 //! All of them may stand for the same residue in more than one way; [`Fe::canonical`] is the one below p. Every
 //! constructor checks its bounds in debug builds.
 
 use super::inverse::{Modulus, Words};
-use crate::simd::lanes::{Avx512, LaneMask, Lanes, each};
+use super::multiplier::Multiplier;
+use crate::simd::lanes::{LaneMask, Lanes, each};
 
 /// p.
 pub(super) const PRIME: Words = [0xffff_fffe_ffff_fc2f, u64::MAX, u64::MAX, u64::MAX];
@@ -22,56 +23,56 @@ pub(super) const PRIME_MODULUS: Modulus = Modulus::new(PRIME);
 pub(super) const LIMB_BITS: u32 = 52;
 pub(super) const LIMB_MASK: u64 = (1 << LIMB_BITS) - 1;
 /// 2^256 is limb 4's bit 48.
-const TOP_BITS: u32 = 48;
-const TOP_MASK: u64 = (1 << TOP_BITS) - 1;
+pub(super) const TOP_BITS: u32 = 48;
+pub(super) const TOP_MASK: u64 = (1 << TOP_BITS) - 1;
 /// Limb 4 of an [`Fe`] is below this.
 const TOP_BOUND: u64 = (1 << TOP_BITS) + (1 << 9);
 /// Columns of a [`Wide`] are below this.
 const COLUMN_BOUND: u64 = 1 << 60;
 
 /// 2^256 mod p: 33 bits.
-const FOLD_256: u64 = 0x1_0000_03d1;
+pub(super) const FOLD_256: u64 = 0x1_0000_03d1;
 /// 2^260 mod p: 37 bits.
-const FOLD_260: u64 = FOLD_256 << 4;
+pub(super) const FOLD_260: u64 = FOLD_256 << 4;
 /// 256 p in limbs that all exceed 2^55, so that any limbs up to 2^55 can be taken away from them.
-const BIAS: [u64; 5] =
+pub(super) const BIAS: [u64; 5] =
     [(1 << 56) - 256 * FOLD_256, (1 << 56) - 16, (1 << 56) - 16, (1 << 56) - 16, (1 << 56) - 16];
 
 /// An almost reduced element; see the module.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Fe([Lanes; 5]);
+pub(super) struct Fe<L>([L; 5]);
 
 /// An element for multiplication alone; see the module.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Factor([Lanes; 5]);
+pub(super) struct Factor<L>([L; 5]);
 
 /// A sum of products; see the module.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wide([Lanes; 10]);
+pub(super) struct Wide<L>([L; 10]);
 
 /// What can be multiplied.
-pub(super) trait Operand: Copy {
-    /// Five limbs, of which bits 0 to 51 count; limb 4 has no others.
-    fn limbs(&self) -> &[Lanes; 5];
+pub(super) trait Operand<L> {
+    /// The form that [`Multiplier`] takes.
+    fn operand(&self) -> [L; 5];
 }
 
-impl Operand for Fe {
+impl<L: Multiplier> Operand<L> for Fe<L> {
     #[inline(always)]
-    fn limbs(&self) -> &[Lanes; 5] {
-        &self.0
+    fn operand(&self) -> [L; 5] {
+        L::operand(self.0)
     }
 }
 
-impl Operand for Factor {
+impl<L: Multiplier> Operand<L> for Factor<L> {
     #[inline(always)]
-    fn limbs(&self) -> &[Lanes; 5] {
-        &self.0
+    fn operand(&self) -> [L; 5] {
+        self.0
     }
 }
 
 /// Carries between limbs below 2^64; limbs 0 to 3 keep what they passed on.
 #[inline(always)]
-fn carry(mut limbs: [Lanes; 5]) -> [Lanes; 5] {
+fn carry<L: Lanes>(mut limbs: [L; 5]) -> [L; 5] {
     for k in 0..4 {
         limbs[k + 1] = limbs[k + 1] + limbs[k].shr::<LIMB_BITS>();
     }
@@ -80,7 +81,7 @@ fn carry(mut limbs: [Lanes; 5]) -> [Lanes; 5] {
 
 /// Carries between signed limbs of magnitude below 2^63; limbs 0 to 3 keep what they passed on.
 #[inline(always)]
-fn carry_signed(mut limbs: [Lanes; 5]) -> [Lanes; 5] {
+fn carry_signed<L: Lanes>(mut limbs: [L; 5]) -> [L; 5] {
     for k in 0..4 {
         limbs[k + 1] = limbs[k + 1] + limbs[k].shr_signed::<LIMB_BITS>();
     }
@@ -89,7 +90,7 @@ fn carry_signed(mut limbs: [Lanes; 5]) -> [Lanes; 5] {
 
 /// Drops what limbs 0 to 3 have passed on.
 #[inline(always)]
-pub(super) fn masked(mut limbs: [Lanes; 5]) -> [Lanes; 5] {
+pub(super) fn masked<L: Lanes>(mut limbs: [L; 5]) -> [L; 5] {
     let mask = limbs[0].splat_like(LIMB_MASK);
     for limb in &mut limbs[..4] {
         *limb = *limb & mask;
@@ -99,30 +100,16 @@ pub(super) fn masked(mut limbs: [Lanes; 5]) -> [Lanes; 5] {
 
 /// Limbs of the same residue with bits 256 to 259 folded into the rest; at most one comes out.
 #[inline(always)]
-fn folded_top(mut limbs: [Lanes; 5]) -> [Lanes; 5] {
+fn folded_top<L: Lanes>(mut limbs: [L; 5]) -> [L; 5] {
     let over = limbs[4].shr::<TOP_BITS>();
     limbs[4] = limbs[4] & limbs[4].splat_like(TOP_MASK);
     limbs[0] = limbs[0].madd_low(over, over.splat_like(FOLD_256));
     masked(carry(limbs))
 }
 
-/// a · b in columns below 10 · 2^52, for operands below 2^260.
-#[inline(always)]
-pub(super) fn multiply_into(mut columns: [Lanes; 10], a: &[Lanes; 5], b: &[Lanes; 5]) -> [Lanes; 10] {
-    for i in 0..5 {
-        for j in 0..5 {
-            columns[i + j] = columns[i + j].madd_low(a[i], b[j]);
-        }
-        for j in 0..5 {
-            columns[i + j + 1] = columns[i + j + 1].madd_high(a[i], b[j]);
-        }
-    }
-    columns
-}
-
-impl Fe {
+impl<L: Multiplier> Fe<L> {
     #[inline(always)]
-    fn new(limbs: [Lanes; 5]) -> Self {
+    fn new(limbs: [L; 5]) -> Self {
         debug_assert!(limbs[..4].iter().all(|limb| limb.all_below(1 << LIMB_BITS)), "limbs below 2^52");
         debug_assert!(limbs[4].all_below(TOP_BOUND), "top limb below 2^48 + 2^9");
         Self(limbs)
@@ -130,13 +117,13 @@ impl Fe {
 
     /// One number in every lane.
     #[inline(always)]
-    pub(super) fn splat(proof: Avx512, words: Words) -> Self {
-        Self::from_words(each!(4, i => Lanes::splat(proof, words[i])))
+    pub(super) fn splat(proof: L::Proof, words: Words) -> Self {
+        Self::from_words(each!(4, i => L::splat(proof, words[i])))
     }
 
     /// Numbers below 2^256, in words of 64 bits.
     #[inline(always)]
-    pub(super) fn from_words(words: [Lanes; 4]) -> Self {
+    pub(super) fn from_words(words: [L; 4]) -> Self {
         let mask = words[0].splat_like(LIMB_MASK);
         Self::new([
             words[0] & mask,
@@ -149,7 +136,7 @@ impl Fe {
 
     /// Words of 64 bits of a value below 2^256, which [`Fe::below_2_256`] and [`Fe::canonical`] are.
     #[inline(always)]
-    pub(super) fn to_words(self) -> [Lanes; 4] {
+    pub(super) fn to_words(self) -> [L; 4] {
         let [a, b, c, d, e] = self.0;
         debug_assert!(e.all_below(1 << TOP_BITS), "value below 2^256");
         [
@@ -161,18 +148,18 @@ impl Fe {
     }
 
     #[inline(always)]
-    pub(super) const fn proof(&self) -> Avx512 {
+    pub(super) fn proof(&self) -> L::Proof {
         self.0[0].proof()
     }
 
     #[inline(always)]
-    pub(super) const fn factor(self) -> Factor {
-        Factor(self.0)
+    pub(super) fn factor(self) -> Factor<L> {
+        Factor(L::operand(self.0))
     }
 
     /// self + other, below 2^257.1.
     #[inline(always)]
-    pub(super) fn plus(&self, other: &Self) -> Factor {
+    pub(super) fn plus(&self, other: &Self) -> Factor<L> {
         Factor::new(carry(each!(5, k => self.0[k] + other.0[k])))
     }
 
@@ -184,7 +171,7 @@ impl Fe {
 
     /// Limbs of self − times · other + `multiple` · p, of magnitude below 2^55.
     #[inline(always)]
-    fn difference(&self, other: &Self, times_log2: u32, multiple: u64) -> [Lanes; 5] {
+    fn difference(&self, other: &Self, times_log2: u32, multiple: u64) -> [L; 5] {
         let zero = self.0[0].splat_like(0);
         let mut limbs = self.0;
         for (limb, other) in limbs.iter_mut().zip(other.0) {
@@ -197,14 +184,23 @@ impl Fe {
 
     /// self − other.
     #[inline(always)]
-    pub(super) fn minus(&self, other: &Self) -> Factor {
+    pub(super) fn minus(&self, other: &Self) -> Factor<L> {
         // other is below 2p, so that this is positive and below 2^258.
         Factor::new(carry_signed(self.difference(other, 0, 2)))
     }
 
+    /// ±self − other, with − in the lanes of a mask.
+    #[inline(always)]
+    pub(super) fn signed_minus(&self, negative: LaneMask, other: &Self) -> Factor<L> {
+        let zero = self.0[0].splat_like(0);
+        let signed = Self(each!(5, k => self.0[k].replace_with_difference(negative, zero, self.0[k])));
+        // Both are below 2p, so that this is positive and below 2^259.
+        Factor::new(carry_signed(signed.difference(other, 0, 4)))
+    }
+
     /// self − 2 · other.
     #[inline(always)]
-    pub(super) fn minus_twice(&self, other: &Self) -> Factor {
+    pub(super) fn minus_twice(&self, other: &Self) -> Factor<L> {
         Factor::new(carry_signed(self.difference(other, 1, 4)))
     }
 
@@ -263,6 +259,13 @@ impl Fe {
         (a | b | c | d | e).equal(a.splat_like(0))
     }
 
+    /// The lanes where all limbs are 0.
+    #[inline(always)]
+    pub(super) fn is_nothing(&self) -> LaneMask {
+        let [a, b, c, d, e] = self.0;
+        (a | b | c | d | e).equal(a.splat_like(0))
+    }
+
     /// The lanes where a canonical element is odd.
     #[inline(always)]
     pub(super) fn is_odd(&self) -> LaneMask {
@@ -270,20 +273,20 @@ impl Fe {
     }
 }
 
-impl Factor {
+impl<L: Multiplier> Factor<L> {
     #[inline(always)]
-    fn new(limbs: [Lanes; 5]) -> Self {
+    fn new(limbs: [L; 5]) -> Self {
         debug_assert!(limbs[4].all_below(1 << LIMB_BITS), "value below 2^260");
-        Self(limbs)
+        Self(L::operand_of_carried(limbs))
     }
 
     #[inline(always)]
-    pub(super) fn one(proof: Avx512) -> Self {
+    pub(super) fn one(proof: L::Proof) -> Self {
         Fe::splat(proof, [1, 0, 0, 0]).factor()
     }
 
     #[inline(always)]
-    pub(super) const fn proof(&self) -> Avx512 {
+    pub(super) fn proof(&self) -> L::Proof {
         self.0[0].proof()
     }
 
@@ -295,9 +298,9 @@ impl Factor {
 
     /// The same residue below 2^256, which can be added.
     #[inline(always)]
-    pub(super) fn below_2_256(self) -> Fe {
+    pub(super) fn below_2_256(self) -> Fe<L> {
         // What exceeds 2^256 is below 16 at first and at most 1 then, with next to nothing below it.
-        Fe::new(folded_top(folded_top(masked(self.0))))
+        Fe::new(folded_top(folded_top(L::limbs(self.0))))
     }
 
     /// Lane i becomes what lane (i + N) mod 8 was.
@@ -307,7 +310,7 @@ impl Factor {
     }
 
     #[inline(always)]
-    pub(super) fn times(&self, other: &impl Operand) -> Self {
+    pub(super) fn times(&self, other: &impl Operand<L>) -> Self {
         Wide::product(self, other).factor()
     }
 
@@ -317,41 +320,23 @@ impl Factor {
     }
 }
 
-impl Wide {
-    /// a · b, columns below 10 · 2^52.
+impl<L: Multiplier> Wide<L> {
+    /// a · b.
     #[inline(always)]
-    pub(super) fn product(a: &impl Operand, b: &impl Operand) -> Self {
-        let zero = a.limbs()[0].splat_like(0);
-        Self(multiply_into([zero; 10], a.limbs(), b.limbs()))
+    pub(super) fn product(a: &impl Operand<L>, b: &impl Operand<L>) -> Self {
+        Self(L::product(&a.operand(), &b.operand()))
     }
 
-    /// a², columns below 10 · 2^52.
+    /// a².
     #[inline(always)]
-    pub(super) fn square(a: &impl Operand) -> Self {
-        let a = a.limbs();
-        let mut columns = [a[0].splat_like(0); 10];
-        for i in 0..5 {
-            for j in i + 1..5 {
-                columns[i + j] = columns[i + j].madd_low(a[i], a[j]);
-            }
-            for j in i + 1..5 {
-                columns[i + j + 1] = columns[i + j + 1].madd_high(a[i], a[j]);
-            }
-        }
-        for column in &mut columns[1..9] {
-            *column = *column + *column;
-        }
-        for i in 0..5 {
-            columns[2 * i] = columns[2 * i].madd_low(a[i], a[i]);
-            columns[2 * i + 1] = columns[2 * i + 1].madd_high(a[i], a[i]);
-        }
-        Self(columns)
+    pub(super) fn square(a: &impl Operand<L>) -> Self {
+        Self(L::square(&a.operand()))
     }
 
     /// self + a · b: 10 · 2^52 more in each column.
     #[inline(always)]
-    pub(super) fn plus_product(self, a: &impl Operand, b: &impl Operand) -> Self {
-        Self(multiply_into(self.0, a.limbs(), b.limbs()))
+    pub(super) fn plus_product(self, a: &impl Operand<L>, b: &impl Operand<L>) -> Self {
+        Self(L::plus_product(self.0, &a.operand(), &b.operand()))
     }
 
     /// Twice as much in each column.
@@ -362,7 +347,11 @@ impl Wide {
 
     /// self − the sum of elements with their weights, which must be below 8 together; 2^56 more in five columns.
     #[inline(always)]
-    pub(super) fn minus<const N: usize>(mut self, elements: [(&Fe, u32); N]) -> Self {
+    pub(super) fn minus<const N: usize>(mut self, elements: [(&Fe<L>, u32); N]) -> Self {
+        debug_assert!(
+            elements.iter().map(|&(_, weight_log2)| 1 << weight_log2).sum::<u32>() < 8,
+            "weights below 8 together"
+        );
         for (k, (column, bias)) in self.0.iter_mut().zip(BIAS).enumerate() {
             let biased = *column + column.splat_like(bias);
             *column = elements.iter().fold(biased, |sum, &(element, weight_log2)| {
@@ -377,50 +366,35 @@ impl Wide {
         self
     }
 
-    /// Five limbs of the same residue, below 2^59; limb 4 below 2^48.
+    /// Five limbs of the same residue, below 2^60; limb 4 below 2^48.
     #[inline(always)]
-    fn folded(self) -> [Lanes; 5] {
-        let mut c = self.0;
-        debug_assert!(c.iter().all(|column| column.all_below(COLUMN_BOUND)), "columns below 2^60");
-        // Columns 5 to 9 times 2^260 mod p, into columns 0 to 4, and 37 bits into a new column 5. What they have above bit
-        // 52 is multiplied apart rather than carried: nothing waits for a chain of carries.
-        debug_assert!(c[9].all_below(1 << LIMB_BITS), "product below 2^520");
-        let zero = c[0].splat_like(0);
-        let fold = c[0].splat_like(FOLD_260);
-        for k in 0..5 {
-            c[k] = c[k].madd_low(c[k + 5], fold);
-        }
-        for k in 0..4 {
-            c[k + 1] = c[k + 1].madd_low(c[k + 5].shr::<LIMB_BITS>(), fold);
-            c[k + 1] = c[k + 1].madd_high(c[k + 5], fold);
-        }
-        let beyond = zero.madd_high(c[9], fold);
-        // All from bit 256 on, 42 bits, times 2^256 mod p.
-        let over = beyond.shl::<4>() + c[4].shr::<TOP_BITS>();
-        let fold = zero.splat_like(FOLD_256);
-        [c[0].madd_low(over, fold), c[1].madd_high(over, fold), c[2], c[3], c[4] & zero.splat_like(TOP_MASK)]
+    fn folded(self) -> [L; 5] {
+        debug_assert!(self.0.iter().all(|column| column.all_below(COLUMN_BOUND)), "columns below 2^60");
+        let limbs = L::folded(self.0);
+        debug_assert!(limbs.iter().all(|limb| limb.all_below(COLUMN_BOUND)), "limbs below 2^60");
+        limbs
     }
 
     #[inline(always)]
-    pub(super) fn reduced(self) -> Fe {
+    pub(super) fn reduced(self) -> Fe<L> {
         Fe::new(masked(carry(self.folded())))
     }
 
     #[inline(always)]
-    pub(super) fn factor(self) -> Factor {
+    pub(super) fn factor(self) -> Factor<L> {
         Factor::new(carry(self.folded()))
     }
 
     /// Twice the residue.
     #[inline(always)]
-    pub(super) fn factor_twice(self) -> Factor {
+    pub(super) fn factor_twice(self) -> Factor<L> {
         let limbs = self.folded();
         Factor::new(carry(each!(5, k => limbs[k] + limbs[k])))
     }
 
     /// Three times the residue.
     #[inline(always)]
-    pub(super) fn factor_thrice(self) -> Factor {
+    pub(super) fn factor_thrice(self) -> Factor<L> {
         let limbs = self.folded();
         Factor::new(carry(each!(5, k => limbs[k] + limbs[k] + limbs[k])))
     }

@@ -3,9 +3,10 @@
 use super::super::cpu::{check_ranges, plus_order};
 use super::super::{Signature, Verdict, Word};
 use super::field::Fe;
+use super::multiplier::Multiplier;
 use super::scalar::Scalar;
-use crate::keccak::wide::permute;
-use crate::simd::lanes::{Avx512, LANES, LaneMask, Lanes, each};
+use crate::keccak::wide::compiled::permute;
+use crate::simd::lanes::{LANES, LaneMask, each};
 
 /// What lifting needs to know of eight signatures.
 #[derive(Clone, Copy)]
@@ -50,31 +51,31 @@ pub(super) fn lanes_of(mask: LaneMask) -> impl Iterator<Item = usize> {
 
 /// Words of a big-endian number, least significant first.
 #[inline(always)]
-fn words_of(number: &Word) -> [u64; 4] {
+pub(super) fn words_of(number: &Word) -> [u64; 4] {
     let (words, _) = number.as_chunks::<8>();
     [3, 2, 1, 0].map(|i| u64::from_be_bytes(words[i]))
 }
 
 /// Scalars, and another number in the lanes that are settled, where there may be none.
 #[inline(always)]
-pub(super) fn load_scalars<'a>(
-    proof: Avx512,
+pub(super) fn load_scalars<'a, L: Multiplier>(
+    proof: L::Proof,
     settled: LaneMask,
     other: u64,
     number: impl Fn(usize) -> &'a Word,
-) -> Scalar {
+) -> Scalar<L> {
     let mut words = [[other; LANES], [0; LANES], [0; LANES], [0; LANES]];
     for lane in lanes_of(!settled) {
         for (words, word) in words.iter_mut().zip(words_of(number(lane))) {
             words[lane] = word;
         }
     }
-    Scalar::from_words(each!(4, i => Lanes::load(proof, &words[i])))
+    Scalar::from_words(each!(4, i => L::load(proof, &words[i])))
 }
 
 /// Public keys and addresses of points.
-#[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
-pub(super) fn signers(x: &Fe, y: &Fe) -> ([[u8; 64]; LANES], [[u8; 20]; LANES]) {
+#[inline(always)]
+pub(super) fn signers<L: Multiplier>(x: &Fe<L>, y: &Fe<L>) -> ([[u8; 64]; LANES], [[u8; 20]; LANES]) {
     let (x, y) = (x.canonical().to_words(), y.canonical().to_words());
     let key = [x[3], x[2], x[1], x[0], y[3], y[2], y[1], y[0]];
     let key = each!(8, i => key[i].swap_bytes());
@@ -83,8 +84,8 @@ pub(super) fn signers(x: &Fe, y: &Fe) -> ([[u8; 64]; LANES], [[u8; 20]; LANES]) 
     state[..8].copy_from_slice(&key);
     state[8] = key[0].splat_like(1);
     state[16] = key[0].splat_like(1 << 63);
-    permute(&mut state);
-    let bytes = |rows: [Lanes; LANES]| {
+    permute(x[0].proof(), &mut state);
+    let bytes = |rows: [L; LANES]| {
         rows.map(|row| {
             let mut bytes = [0; 64];
             for (bytes, word) in bytes.chunks_exact_mut(8).zip(row.to_array()) {
@@ -93,7 +94,7 @@ pub(super) fn signers(x: &Fe, y: &Fe) -> ([[u8; 64]; LANES], [[u8; 20]; LANES]) 
             bytes
         })
     };
-    let digests = bytes(Lanes::transpose(each!(8, i => state[i])));
+    let digests = bytes(L::transpose(each!(8, i => state[i])));
     let addresses = digests.map(|digest| std::array::from_fn(|i| digest[12 + i]));
-    (bytes(Lanes::transpose(key)), addresses)
+    (bytes(L::transpose(key)), addresses)
 }

@@ -7,7 +7,8 @@
 
 use super::field::{Factor, Fe, Wide};
 use super::inverse::Words;
-use crate::simd::lanes::{Avx512, LANES, LaneMask, Lanes, each};
+use super::multiplier::Multiplier;
+use crate::simd::lanes::{LANES, LaneMask, each};
 
 /// The generator's x and y.
 pub(super) const GENERATOR: [Words; 2] = [
@@ -20,39 +21,39 @@ pub(super) const PAIR: usize = 2;
 
 /// A point by its coordinates.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Affine {
-    pub(super) x: Fe,
-    pub(super) y: Fe,
+pub(super) struct Affine<L> {
+    pub(super) x: Fe<L>,
+    pub(super) y: Fe<L>,
 }
 
 /// The point (x / z², y / z³).
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Jacobian {
-    pub(super) x: Fe,
-    pub(super) y: Fe,
-    pub(super) z: Factor,
+pub(super) struct Jacobian<L> {
+    pub(super) x: Fe<L>,
+    pub(super) y: Fe<L>,
+    pub(super) z: Factor<L>,
 }
 
-impl Affine {
+impl<L: Multiplier> Affine<L> {
     /// One point in every lane.
     #[inline(always)]
-    pub(super) fn splat(proof: Avx512, [x, y]: [Words; 2]) -> Self {
+    pub(super) fn splat(proof: L::Proof, [x, y]: [Words; 2]) -> Self {
         Self { x: Fe::splat(proof, x), y: Fe::splat(proof, y) }
     }
 
     /// The point of row i in lane i: the words of x, then those of y.
     #[inline(always)]
-    pub(super) fn from_rows(proof: Avx512, rows: [&[u64; 8]; LANES]) -> Self {
-        let [a, b, c, d, e, f, g, h] = Lanes::transpose(each!(8, lane => Lanes::load(proof, rows[lane])));
+    pub(super) fn from_rows(proof: L::Proof, rows: [&[u64; 8]; LANES]) -> Self {
+        let [a, b, c, d, e, f, g, h] = L::transpose(each!(8, lane => L::load(proof, rows[lane])));
         Self { x: Fe::from_words([a, b, c, d]), y: Fe::from_words([e, f, g, h]) }
     }
 
     /// The point of lane i in row i, canonical: the words of x, then those of y.
     #[inline(always)]
-    pub(super) fn to_rows(self) -> [Lanes; LANES] {
+    pub(super) fn to_rows(self) -> [L; LANES] {
         let [a, b, c, d] = self.x.canonical().to_words();
         let [e, f, g, h] = self.y.canonical().to_words();
-        Lanes::transpose([a, b, c, d, e, f, g, h])
+        L::transpose([a, b, c, d, e, f, g, h])
     }
 
     /// The negative in the lanes of a mask, for canonical coordinates.
@@ -68,14 +69,18 @@ impl Affine {
     }
 
     #[inline(always)]
-    pub(super) fn jacobian(&self) -> Jacobian {
+    pub(super) fn jacobian(&self) -> Jacobian<L> {
         Jacobian { x: self.x, y: self.y, z: Factor::one(self.x.proof()) }
     }
 }
 
 /// p + q, given 1 / (q.x − p.x). 2 multiplications, 1 squaring.
 #[inline(always)]
-pub(super) fn add_affine(p: [&Affine; PAIR], q: [&Affine; PAIR], inverse: [&Factor; PAIR]) -> [Affine; PAIR] {
+pub(super) fn add_affine<L: Multiplier>(
+    p: [&Affine<L>; PAIR],
+    q: [&Affine<L>; PAIR],
+    inverse: [&Factor<L>; PAIR],
+) -> [Affine<L>; PAIR] {
     let slope = each!(2, k => q[k].y.minus(&p[k].y).times(inverse[k]));
     let x = each!(2, k => abscissa(&slope[k], &p[k].x, &q[k].x));
     each!(2, k => Affine { x: x[k], y: ordinate(&slope[k], p[k], &x[k]) })
@@ -83,7 +88,7 @@ pub(super) fn add_affine(p: [&Affine; PAIR], q: [&Affine; PAIR], inverse: [&Fact
 
 /// p + q, given 1 / (q.x − p.x), where there is other work to fill the waiting.
 #[inline(always)]
-pub(super) fn add_affine_one(p: &Affine, q: &Affine, inverse: &Factor) -> Affine {
+pub(super) fn add_affine_one<L: Multiplier>(p: &Affine<L>, q: &Affine<L>, inverse: &Factor<L>) -> Affine<L> {
     let slope = q.y.minus(&p.y).times(inverse);
     let x = abscissa(&slope, &p.x, &q.x);
     Affine { x, y: ordinate(&slope, p, &x) }
@@ -91,7 +96,10 @@ pub(super) fn add_affine_one(p: &Affine, q: &Affine, inverse: &Factor) -> Affine
 
 /// 2p, given 1 / 2y. 2 multiplications, 2 squarings.
 #[inline(always)]
-pub(super) fn double_affine(p: [&Affine; PAIR], inverse: [&Factor; PAIR]) -> [Affine; PAIR] {
+pub(super) fn double_affine<L: Multiplier>(
+    p: [&Affine<L>; PAIR],
+    inverse: [&Factor<L>; PAIR],
+) -> [Affine<L>; PAIR] {
     let slope = each!(2, k => Wide::square(&p[k].x).factor_thrice().times(inverse[k]));
     let x = each!(2, k => abscissa(&slope[k], &p[k].x, &p[k].x));
     each!(2, k => Affine { x: x[k], y: ordinate(&slope[k], p[k], &x[k]) })
@@ -99,13 +107,13 @@ pub(super) fn double_affine(p: [&Affine; PAIR], inverse: [&Factor; PAIR]) -> [Af
 
 /// x of the sum of two points, the line through which has this slope.
 #[inline(always)]
-fn abscissa(slope: &Factor, x: &Fe, other: &Fe) -> Fe {
+pub(super) fn abscissa<L: Multiplier>(slope: &Factor<L>, x: &Fe<L>, other: &Fe<L>) -> Fe<L> {
     Wide::square(slope).minus([(x, 0), (other, 0)]).reduced()
 }
 
 /// y of a sum, given its x, the slope of the line and a point on it.
 #[inline(always)]
-fn ordinate(slope: &Factor, p: &Affine, x: &Fe) -> Fe {
+pub(super) fn ordinate<L: Multiplier>(slope: &Factor<L>, p: &Affine<L>, x: &Fe<L>) -> Fe<L> {
     Wide::product(slope, &p.x.minus(x)).minus([(&p.y, 0)]).reduced()
 }
 
@@ -114,22 +122,22 @@ fn ordinate(slope: &Factor, p: &Affine, x: &Fe) -> Fe {
 /// Each step is done for all groups before the next, in loops that are not unrolled: their bodies are long, and K of
 /// them would not fit into the cache of instructions. What passes from step to step has its place here.
 #[derive(Debug)]
-pub(super) struct Sums<const K: usize> {
+pub(super) struct Sums<L, const K: usize> {
     /// The sums.
-    pub(super) points: [Jacobian; K],
-    factors: [[Factor; K]; 5],
-    elements: [[Fe; K]; 2],
+    pub(super) points: [Jacobian<L>; K],
+    factors: [[Factor<L>; K]; 5],
+    elements: [[Fe<L>; K]; 2],
 }
 
-impl<const K: usize> Sums<K> {
+impl<L: Multiplier, const K: usize> Sums<L, K> {
     #[inline(always)]
-    pub(super) fn new(start: &Affine) -> Self {
+    pub(super) fn new(start: &Affine<L>) -> Self {
         let point = start.jacobian();
         Self { points: [point; K], factors: [[point.z; K]; 5], elements: [[point.x; K]; 2] }
     }
 
     /// p becomes −2p. 3 multiplications, 4 squarings, 6 reductions.
-    #[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
+    #[inline(always)]
     pub(super) fn double_negated(&mut self) {
         let Self { points: p, factors: [three_xx, two_yy, ..], elements: [two_xyy, _] } = self;
         for k in 0..K {
@@ -151,8 +159,8 @@ impl<const K: usize> Sums<K> {
     }
 
     /// p becomes −(p + q). 8 multiplications, 3 squarings, 10 reductions.
-    #[target_feature(enable = "avx512dq,avx512ifma,avx512vbmi2")]
-    pub(super) fn add_negated(&mut self, q: &[Affine; K]) {
+    #[inline(always)]
+    pub(super) fn add_negated(&mut self, q: &[Affine<L>; K]) {
         let Self { points: p, factors: [zz, zzz, h, hh, r], elements: [v, hhh] } = self;
         for k in 0..K {
             zz[k] = p[k].z.squared();

@@ -3,9 +3,10 @@
 //!
 //! Limbs are as in [`super::field`]. Products are Montgomery's, with R = 2^260.
 
-use super::field::{LIMB_BITS, LIMB_MASK, masked, multiply_into};
+use super::field::{LIMB_BITS, LIMB_MASK, masked};
 use super::inverse::{Modulus, Words};
-use crate::simd::lanes::{Avx512, LaneMask, Lanes, each};
+use super::multiplier::multiply_into;
+use crate::simd::lanes::{LaneMask, Lanes, each};
 
 /// n.
 pub(super) const ORDER: Words =
@@ -56,25 +57,25 @@ const fn low_limbs(words: Words) -> [u64; 3] {
 
 /// Scalars below 2^257: limbs 0 to 3 below 2^52, limb 4 below 2^49.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Scalar([Lanes; 5]);
+pub(super) struct Scalar<L>([L; 5]);
 
 /// An odd number below 2^(52 N) in limbs of 52 bits, with a sign.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Odd<const N: usize> {
-    limbs: [Lanes; N],
+pub(super) struct Odd<L, const N: usize> {
+    limbs: [L; N],
     is_negative: LaneMask,
 }
 
 /// An odd digit of a number: its magnitude is 2 · index + 1.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Digit {
-    pub(super) index: Lanes,
+pub(super) struct Digit<L> {
+    pub(super) index: L,
     pub(super) is_negative: LaneMask,
 }
 
-impl Scalar {
+impl<L: Lanes> Scalar<L> {
     #[inline(always)]
-    fn new(limbs: [Lanes; 5]) -> Self {
+    fn new(limbs: [L; 5]) -> Self {
         debug_assert!(limbs[..4].iter().all(|limb| limb.all_below(1 << LIMB_BITS)), "limbs below 2^52");
         debug_assert!(limbs[4].all_below(1 << 49), "value below 2^257");
         Self(limbs)
@@ -82,7 +83,7 @@ impl Scalar {
 
     /// Numbers below 2^256, in words of 64 bits.
     #[inline(always)]
-    pub(super) fn from_words(words: [Lanes; 4]) -> Self {
+    pub(super) fn from_words(words: [L; 4]) -> Self {
         let mask = words[0].splat_like(LIMB_MASK);
         Self::new([
             words[0] & mask,
@@ -94,12 +95,12 @@ impl Scalar {
     }
 
     #[inline(always)]
-    pub(super) fn splat(proof: Avx512, words: Words) -> Self {
-        Self::from_words(each!(4, i => Lanes::splat(proof, words[i])))
+    pub(super) fn splat(proof: L::Proof, words: Words) -> Self {
+        Self::from_words(each!(4, i => L::splat(proof, words[i])))
     }
 
     #[inline(always)]
-    pub(super) const fn proof(&self) -> Avx512 {
+    pub(super) fn proof(&self) -> L::Proof {
         self.0[0].proof()
     }
 
@@ -118,7 +119,7 @@ impl Scalar {
 
     /// R, which is 1 to [`Self::times`].
     #[inline(always)]
-    pub(super) fn unit(proof: Avx512) -> Self {
+    pub(super) fn unit(proof: L::Proof) -> Self {
         Self::splat(proof, R_SQUARED).times(&Self::splat(proof, [1, 0, 0, 0]))
     }
 
@@ -186,7 +187,7 @@ impl Scalar {
 
     /// self modulo n, for a canonical scalar, as an odd number: self or self − n, of which one is.
     #[inline(always)]
-    pub(super) fn odd(&self) -> Odd<5> {
+    pub(super) fn odd(&self) -> Odd<L, 5> {
         let is_even = !self.0[0].any_bit(self.0[0].splat_like(1));
         let mut difference = self.0;
         for (limb, order) in difference.iter_mut().zip(ORDER_LIMBS) {
@@ -201,7 +202,7 @@ impl Scalar {
     /// The nearest lattice point leaves |k1| < 0.64 · 2^128 and |k2| < 0.55 · 2^128. To make both odd, (a1, −b1) is
     /// added where k1 is even, then (a2, a1) where k2 is: up to 1.28 · 2^128 and 1.09 · 2^128 more.
     #[inline(always)]
-    pub(super) fn split(&self) -> [Odd<3>; 2] {
+    pub(super) fn split(&self) -> [Odd<L, 3>; 2] {
         let one = self.0[0].splat_like(1);
         let (c1, c2) = (self.times_and_shift_384(G1), self.times_and_shift_384(G2));
         let k = [self.0[0], self.0[1], self.0[2]];
@@ -224,7 +225,7 @@ impl Scalar {
 
     /// round(self · g / 2^384), below 2^128, in three limbs.
     #[inline(always)]
-    fn times_and_shift_384(&self, g: [u64; 5]) -> [Lanes; 3] {
+    fn times_and_shift_384(&self, g: [u64; 5]) -> [L; 3] {
         let zero = self.0[0].splat_like(0);
         let mut c = multiply_into([zero; 10], &self.0, &each!(5, k => zero.splat_like(g[k])));
         // 384 is 7 · 52 + 20.
@@ -251,11 +252,7 @@ const fn negated(number: [u64; 3]) -> [u64; 3] {
 
 /// k − a · b − c · d modulo 2^156 in three limbs: 0 and 1 below 2^52, 2 signed.
 #[inline(always)]
-fn minus_products(
-    k: [Lanes; 3],
-    (a, b): (&[Lanes; 3], [u64; 3]),
-    (c, d): (&[Lanes; 3], [u64; 3]),
-) -> [Lanes; 3] {
+fn minus_products<L: Lanes>(k: [L; 3], (a, b): (&[L; 3], [u64; 3]), (c, d): (&[L; 3], [u64; 3])) -> [L; 3] {
     let zero = k[0].splat_like(0);
     let mut sum = [zero; 3];
     for (x, y) in [(a, b), (c, d)] {
@@ -274,7 +271,7 @@ fn minus_products(
 
 /// Carries between three signed limbs and takes the result modulo 2^156, from −2^155 on.
 #[inline(always)]
-fn signed_limbs(mut limbs: [Lanes; 3]) -> [Lanes; 3] {
+fn signed_limbs<L: Lanes>(mut limbs: [L; 3]) -> [L; 3] {
     let mask = limbs[0].splat_like(LIMB_MASK);
     for i in 0..2 {
         limbs[i + 1] = limbs[i + 1] + limbs[i].shr_signed::<LIMB_BITS>();
@@ -285,17 +282,17 @@ fn signed_limbs(mut limbs: [Lanes; 3]) -> [Lanes; 3] {
 }
 
 #[inline(always)]
-fn carry_signed(mut limbs: [Lanes; 5]) -> [Lanes; 5] {
+fn carry_signed<L: Lanes>(mut limbs: [L; 5]) -> [L; 5] {
     for k in 0..4 {
         limbs[k + 1] = limbs[k + 1] + limbs[k].shr_signed::<LIMB_BITS>();
     }
     limbs
 }
 
-impl Odd<3> {
+impl<L: Lanes> Odd<L, 3> {
     /// From three signed limbs.
     #[inline(always)]
-    fn from_signed(limbs: [Lanes; 3]) -> Self {
+    fn from_signed(limbs: [L; 3]) -> Self {
         let limbs = signed_limbs(limbs);
         let is_negative = limbs[2].negative();
         let zero = limbs[0].splat_like(0);
@@ -304,13 +301,27 @@ impl Odd<3> {
         debug_assert!(limbs[2].all_below(1 << 25), "magnitude below 2^129");
         Self { limbs, is_negative }
     }
+
+    /// (self + 2^bits − 1) / 2, for `bits` from 129 to 155.
+    #[inline(always)]
+    pub(super) fn offset(&self, bits: usize) -> [L; 3] {
+        let zero = self.limbs[0].splat_like(0);
+        let top = (1 << (bits - 2 * LIMB_BITS as usize)) - 1;
+        let limbs = each!(3, i => {
+            let limb = self.limbs[i].replace_with_difference(self.is_negative, zero, self.limbs[i]);
+            limb + zero.splat_like(if i < 2 { LIMB_MASK } else { top })
+        });
+        let [a, b, c] = signed_limbs(limbs);
+        let one = zero.splat_like(1);
+        [a.shr::<1>() | (b & one).shl::<51>(), b.shr::<1>() | (c & one).shl::<51>(), c.shr::<1>()]
+    }
 }
 
-impl<const N: usize> Odd<N> {
+impl<L: Lanes, const N: usize> Odd<L, N> {
     #[inline(always)]
-    pub(super) fn one(proof: Avx512) -> Self {
-        let mut limbs = [Lanes::splat(proof, 0); N];
-        limbs[0] = Lanes::splat(proof, 1);
+    pub(super) fn one(proof: L::Proof) -> Self {
+        let mut limbs = [L::splat(proof, 0); N];
+        limbs[0] = L::splat(proof, 1);
         Self { limbs, is_negative: 0 }
     }
 
@@ -320,7 +331,7 @@ impl<const N: usize> Odd<N> {
     /// for it. The last is what is left. (Joye and Tunstall, *Exponent recoding and regular exponentiation
     /// algorithms*, 2009.)
     #[inline(always)]
-    pub(super) fn digit<const W: usize>(&self, i: usize, digits: usize) -> Digit {
+    pub(super) fn digit<const W: usize>(&self, i: usize, digits: usize) -> Digit<L> {
         let one = self.limbs[0].splat_like(1);
         let (limb, shift) = (W * i / LIMB_BITS as usize, W * i % LIMB_BITS as usize);
         let mut bits = self.limbs[limb].shr_by(shift);

@@ -10,23 +10,26 @@ use super::super::tests::{Numbers, assert_oracle, edge_cases, random_batch, redu
 use super::super::{Signature, Verdict};
 use super::blinding::Blinding;
 use super::*;
+use crate::simd::lanes::test_on_all_lanes;
 
-/// The proof, or says that the test is skipped.
-pub(super) fn proof() -> Option<Avx512> {
-    let proof = Avx512::detect();
-    if proof.is_none() {
-        eprintln!("skipped: no AVX-512 IFMA");
-    }
-    proof
-}
-
-fn engine() -> Option<&'static Engine> {
-    static ENGINE: OnceLock<Option<Engine>> = OnceLock::new();
-    ENGINE.get_or_init(|| proof().map(Engine::new)).as_ref()
+test_on_all_lanes! {
+    lanes_match_libsecp256k1_at_every_small_length;
+    lanes_match_the_oracle_on_every_edge;
+    lanes_match_libsecp256k1_at_chunk_boundaries;
+    payloads_are_hashed_in_lanes_first;
+    equal_and_opposite_terms_take_no_slow_path;
+    exceptions_that_know_the_blinding_are_redone_alone;
+    lanes_match_libsecp256k1_in_a_batch_of_16384;
+    #[ignore = "takes ten seconds"] lanes_match_libsecp256k1_in_a_batch_of_100000;
 }
 
 /// Runs batches through an engine and compares each verdict with that of libsecp256k1; says how many were redone.
-fn assert_matches(engine: &Engine, what: &str, hashes: &[Word], signatures: &[Signature]) -> usize {
+fn assert_matches<L: Multiplier>(
+    engine: &Engine<L>,
+    what: &str,
+    hashes: &[Word],
+    signatures: &[Signature],
+) -> usize {
     let mut verdicts: Vec<Verdict> = vec![Err(Rejection::RecoveryIdOutOfRange); signatures.len()];
     let redone = engine.recover(&mut Workspace::default(), hashes, signatures, &mut verdicts);
     for (i, (hash, signature)) in hashes.iter().zip(signatures).enumerate() {
@@ -39,9 +42,8 @@ fn assert_matches(engine: &Engine, what: &str, hashes: &[Word], signatures: &[Si
     redone
 }
 
-#[test]
-fn lanes_match_libsecp256k1_at_every_small_length() {
-    let Some(engine) = engine() else { return };
+fn lanes_match_libsecp256k1_at_every_small_length<L: Resident>(proof: L::Proof) {
+    let engine = L::engine(proof);
     let (hashes, signatures) = random_batch(37, 80);
     for len in (0..=20).chain([31, 32, 33, 63, 64, 65, 80]) {
         // Each length starts elsewhere, so that each spoilt signature meets many lanes.
@@ -52,18 +54,16 @@ fn lanes_match_libsecp256k1_at_every_small_length() {
     }
 }
 
-#[test]
-fn lanes_match_the_oracle_on_every_edge() {
-    let Some(engine) = engine() else { return };
+fn lanes_match_the_oracle_on_every_edge<L: Resident>(proof: L::Proof) {
+    let engine = L::engine(proof);
     let (hashes, signatures): (Vec<_>, Vec<_>) = edge_cases().into_iter().unzip();
     assert_eq!(assert_matches(engine, "edges", &hashes, &signatures), 0);
     let batch = Batch::new(Messages::Hashes(&hashes), &signatures).unwrap();
     assert_oracle("edges", &hashes, &signatures, &recover_with(engine, &batch));
 }
 
-#[test]
-fn lanes_match_libsecp256k1_at_chunk_boundaries() {
-    let Some(engine) = engine() else { return };
+fn lanes_match_libsecp256k1_at_chunk_boundaries<L: Resident>(proof: L::Proof) {
+    let engine = L::engine(proof);
     let (hashes, signatures) = random_batch(38, 4097);
     let expected: Vec<_> =
         hashes.par_iter().zip(&signatures).map(|(hash, signature)| recover_one(hash, signature)).collect();
@@ -83,8 +83,8 @@ fn mismatched(seed: u64, len: usize) -> (Vec<Word>, Vec<Signature>) {
     ((0..len).map(|_| numbers.word()).collect(), signatures.into_iter().cycle().take(len).collect())
 }
 
-fn assert_large_batch(seed: u64, len: usize) {
-    let Some(engine) = engine() else { return };
+fn assert_large_batch<L: Resident>(proof: L::Proof, seed: u64, len: usize) {
+    let engine = L::engine(proof);
     let (hashes, signatures) = mismatched(seed, len);
     let batch = Batch::new(Messages::Hashes(&hashes), &signatures).unwrap();
     let verdicts = recover_with(engine, &batch);
@@ -93,20 +93,16 @@ fn assert_large_batch(seed: u64, len: usize) {
     assert_eq!(wrong, None, "seed {seed}, batch of {len}");
 }
 
-#[test]
-fn lanes_match_libsecp256k1_in_a_batch_of_16384() {
-    assert_large_batch(44, 16_384);
+fn lanes_match_libsecp256k1_in_a_batch_of_16384<L: Resident>(proof: L::Proof) {
+    assert_large_batch::<L>(proof, 44, 16_384);
 }
 
-#[test]
-#[ignore = "takes ten seconds"]
-fn lanes_match_libsecp256k1_in_a_batch_of_100000() {
-    assert_large_batch(45, 100_000);
+fn lanes_match_libsecp256k1_in_a_batch_of_100000<L: Resident>(proof: L::Proof) {
+    assert_large_batch::<L>(proof, 45, 100_000);
 }
 
-#[test]
-fn payloads_are_hashed_in_lanes_first() {
-    let Some(engine) = engine() else { return };
+fn payloads_are_hashed_in_lanes_first<L: Resident>(proof: L::Proof) {
+    let engine = L::engine(proof);
     let mut payloads = crate::keccak::PayloadsBuf::default();
     let (_, signatures) = random_batch(39, 70);
     for i in 0..signatures.len() {
@@ -137,11 +133,9 @@ fn aimed_at(beta: &KScalar, seed: u64, len: usize) -> (Vec<Word>, Vec<Signature>
         .unzip()
 }
 
-#[test]
-fn exceptions_that_know_the_blinding_are_redone_alone() {
-    let Some(proof) = proof() else { return };
+fn exceptions_that_know_the_blinding_are_redone_alone<L: Resident>(proof: L::Proof) {
     let beta = Numbers::new(40).scalar();
-    let known = Engine::with_blinding(proof, Blinding::new(&beta, table::DOUBLINGS));
+    let known = Engine::<L>::with_blinding(proof, Blinding::new(&beta, table::DOUBLINGS));
     let (aimed_hashes, aimed) = aimed_at(&beta, 41, 40);
     assert_eq!(assert_matches(&known, "aimed", &aimed_hashes, &aimed), 40);
     // Their neighbours are not disturbed, and not redone.
@@ -153,13 +147,12 @@ fn exceptions_that_know_the_blinding_are_redone_alone() {
     let exceptions = signatures.iter().filter(|signature| aimed.contains(signature)).count();
     assert_eq!(assert_matches(&known, "mixed", &hashes, &signatures), exceptions);
     // Without the knowledge they are signatures like any.
-    let Some(engine) = engine() else { return };
+    let engine = L::engine(proof);
     assert_eq!(assert_matches(engine, "aimed at another", &aimed_hashes, &aimed), 0);
 }
 
-#[test]
-fn equal_and_opposite_terms_take_no_slow_path() {
-    let Some(engine) = engine() else { return };
+fn equal_and_opposite_terms_take_no_slow_path<L: Resident>(proof: L::Proof) {
+    let engine = L::engine(proof);
     let mut numbers = Numbers::new(43);
     let (hashes, signatures): (Vec<_>, Vec<_>) = (0..64)
         .map(|i| {
