@@ -3,7 +3,7 @@
 use super::{
     Entry, Missing, Trie,
     hashing::hash_pages,
-    nibbles::order,
+    nibbles::first_word,
     page::{Change, Page},
     spine::Jobs,
     tree::Joint,
@@ -22,19 +22,15 @@ struct Work<'a, V> {
     changes: &'a mut [Change<V>],
 }
 
-/// Changes tries, and returns their roots.
+/// Changes tries as [`Trie::commit`] does, all in one, and returns their roots.
 ///
 /// # Errors
 /// As [`Trie::commit`], for all of the tries.
-pub(super) fn commit<V: Entry>(
+pub fn commit_all<V: Entry>(
     mut tries: Vec<(&mut Trie<V>, Vec<Change<V>>)>,
     encode: &(impl Fn(&V, &mut Vec<u8>) + Sync),
 ) -> Result<Vec<B256>, Missing> {
-    if let [(_, changes)] = &mut tries[..] {
-        changes.par_sort_unstable_by(|(a, _), (b, _)| order(a, b));
-    } else {
-        tries.par_iter_mut().for_each(|(_, changes)| changes.sort_unstable_by(|(a, _), (b, _)| order(a, b)));
-    }
+    tries.par_iter_mut().for_each(|(_, changes)| *changes = sorted(std::mem::take(changes)));
     // Once, but for tries of which a page came or went or which are cut anew.
     loop {
         let mut work = Vec::new();
@@ -42,14 +38,18 @@ pub(super) fn commit<V: Entry>(
             let shares = tree.shares(changes);
             work.extend(shares.map(|(index, page, changes)| Work { trie, index, page, changes }));
         }
-        let mut touched: Vec<(usize, usize)> = work.iter().map(|work| (work.trie, work.index)).collect();
-        work.par_chunks_mut(TASK_PAGES).try_for_each(|task| change_and_hash(task, encode))?;
+        let touched: Vec<Touched> = work
+            .iter()
+            .map(|work| Touched { trie: work.trie, index: work.index, len_before: work.page.len() })
+            .collect();
+        work.par_chunks_mut(TASK_PAGES)
+            .try_for_each_init(Jobs::default, |jobs, task| change_and_hash(task, jobs, encode))?;
         drop(work);
         let mut is_settled = true;
-        for of_one in touched.chunk_by_mut(|a, b| a.0 == b.0) {
-            let (tree, changes) = &mut tries[of_one[0].0];
+        for of_one in touched.chunk_by(|a, b| a.trie == b.trie) {
+            let (tree, changes) = &mut tries[of_one[0].trie];
             changes.clear();
-            is_settled &= tree.join(of_one.iter().map(|(_, index)| *index))?;
+            is_settled &= tree.join(of_one.iter().map(|page| (page.index, page.len_before)))?;
         }
         if is_settled {
             break;
@@ -60,14 +60,36 @@ pub(super) fn commit<V: Entry>(
     Ok(tries.iter().map(|(tree, _)| tree.root()).collect())
 }
 
+/// A page that was changed or hashed.
+struct Touched {
+    trie: usize,
+    index: usize,
+    len_before: usize,
+}
+
+/// Changes in the order of their keys. What is sorted is their first words: values are moved but once.
+fn sorted<V: Entry>(mut changes: Vec<Change<V>>) -> Vec<Change<V>> {
+    let mut order_of: Vec<(u64, usize)> =
+        changes.iter().enumerate().map(|(index, (key, _))| (first_word(key), index)).collect();
+    order_of.par_sort_unstable_by(|(a, a_index), (b, b_index)| {
+        a.cmp(b).then_with(|| changes[*a_index].0.cmp(&changes[*b_index].0))
+    });
+    let take = |(_, index): (u64, usize)| {
+        let (key, value) = &mut changes[index];
+        (*key, value.take())
+    };
+    order_of.into_iter().map(take).collect()
+}
+
 /// While the pages are in the cache.
 fn change_and_hash<V: Entry>(
     task: &mut [Work<'_, V>],
+    jobs: &mut Jobs,
     encode: &(impl Fn(&V, &mut Vec<u8>) + Sync),
 ) -> Result<(), Missing> {
     for work in &mut *task {
         work.page.apply(work.changes)?;
     }
     let mut pages: Vec<&mut Page<V>> = task.iter_mut().map(|work| &mut *work.page).collect();
-    hash_pages(&mut pages, &mut Jobs::default(), encode)
+    hash_pages(&mut pages, jobs, encode)
 }

@@ -167,7 +167,7 @@ struct Encodings {
     /// Of nodes without a hash the reference, of others a placeholder.
     references: Vec<NodeRef>,
     /// Which nodes are to be hashed.
-    hashed: Vec<u32>,
+    hashed: Vec<usize>,
 }
 
 impl Encodings {
@@ -194,7 +194,7 @@ impl Encodings {
             self.bytes.truncate(start);
             return;
         }
-        self.hashed.push(self.references.len() as u32);
+        self.hashed.push(self.references.len());
         self.references.push(NodeRef::NONE);
         self.offsets.push(u32::try_from(self.bytes.len()).expect("a task's nodes have less than 4 GiB"));
     }
@@ -202,7 +202,7 @@ impl Encodings {
     fn references(mut self) -> Vec<NodeRef> {
         let payloads = Payloads::new(&self.bytes, &self.offsets).expect("offsets ascend to the last byte");
         for (index, digest) in self.hashed.into_iter().zip(keccak256(&payloads)) {
-            self.references[index as usize] = NodeRef::hash(&digest);
+            self.references[index] = NodeRef::hash(&digest);
         }
         self.references
     }

@@ -31,9 +31,10 @@ mod spine;
 mod tests;
 mod tree;
 
+pub use forest::commit_all;
 pub use node::NodeRef;
 pub use ordered::ordered_root;
-pub use page::{Blinded, Entry};
+pub use page::{Blinded, Change, Entry};
 pub use partial::{Known, MalformedTrie};
 pub use tree::Trie;
 

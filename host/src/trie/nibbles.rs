@@ -9,23 +9,23 @@ pub(super) const KEY_NIBBLES: usize = 64;
 /// The nibble at an index below [`KEY_NIBBLES`].
 pub(super) const fn nibble(key: &Key, index: usize) -> u8 {
     let byte = key[index / 2];
-    if index % 2 == 0 { byte >> 4 } else { byte & 15 }
+    if index.is_multiple_of(2) { byte >> 4 } else { byte & 15 }
 }
 
 /// Sets the nibble at an index below [`KEY_NIBBLES`] to one below 16.
 pub(super) const fn set_nibble(key: &mut Key, index: usize, nibble: u8) {
     let byte = &mut key[index / 2];
-    *byte = if index % 2 == 0 { *byte & 0x0f | nibble << 4 } else { *byte & 0xf0 | nibble };
+    *byte = if index.is_multiple_of(2) { *byte & 0x0f | nibble << 4 } else { *byte & 0xf0 | nibble };
 }
 
 /// How many nibbles two keys have in common from the start.
+#[expect(clippy::cast_possible_truncation, reason = "a word has 16 nibbles")]
 pub(super) fn shared(a: &Key, b: &Key) -> u8 {
     let words = a.chunks_exact(8).zip(b.chunks_exact(8));
     let mut nibbles = 0;
     for (a, b) in words {
         let differing = word(a) ^ word(b);
         if differing != 0 {
-            // Below 16.
             return nibbles + (differing.leading_zeros() / 4) as u8;
         }
         nibbles += 16;
@@ -35,18 +35,22 @@ pub(super) fn shared(a: &Key, b: &Key) -> u8 {
 
 /// The order of keys. Hashes nearly always differ in their first word, which spares a call.
 pub(super) fn order(a: &Key, b: &Key) -> Ordering {
-    word(&a[..8]).cmp(&word(&b[..8])).then_with(|| a.cmp(b))
+    first_word(a).cmp(&first_word(b)).then_with(|| a.cmp(b))
+}
+
+/// What [`order`] compares first.
+pub(super) fn first_word(key: &Key) -> u64 {
+    word(&key[..8])
 }
 
 fn word(bytes: &[u8]) -> u64 {
     u64::from_be_bytes(bytes.try_into().expect("eight bytes"))
 }
 
-/// The first `nibbles` (at most 8) of a key, as a number.
-pub(super) fn prefix(key: &Key, nibbles: u32) -> usize {
-    let first = u32::from_be_bytes([key[0], key[1], key[2], key[3]]);
-    // Shifting in 64 bits, since no nibbles at all are 32 bits to go.
-    (u64::from(first) >> (32 - 4 * nibbles)) as usize
+/// The first `nibbles` (at most 4) of a key, as a number.
+pub(super) const fn prefix(key: &Key, nibbles: u32) -> usize {
+    let first = u16::from_be_bytes([key[0], key[1]]) as usize;
+    first >> (16 - 4 * nibbles)
 }
 
 /// Length of the compact encoding (Yellow Paper, appendix C) of so many nibbles.
@@ -60,7 +64,7 @@ pub(super) fn push_compact(key: &Key, start: usize, end: usize, is_leaf: bool, o
     let odd = (end - start) % 2;
     out.push(if odd == 1 { flag | 0x10 | nibble(key, start) } else { flag });
     let start = start + odd;
-    if start % 2 == 0 && end % 2 == 0 {
+    if start.is_multiple_of(2) && end.is_multiple_of(2) {
         out.extend_from_slice(&key[start / 2..end / 2]);
     } else {
         out.extend((start..end).step_by(2).map(|index| nibble(key, index) << 4 | nibble(key, index + 1)));

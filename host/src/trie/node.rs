@@ -88,13 +88,13 @@ impl fmt::Debug for NodeRef {
 
 /// Appends a leaf: the nibbles of its key from `start` on to `end`, and its value, which is given as the
 /// bytes that the trie stores.
+#[expect(clippy::cast_possible_truncation, reason = "a path has 33 bytes at most")]
 pub(super) fn push_leaf(key: &Key, [start, end]: [usize; 2], value: &[u8], out: &mut Vec<u8>) {
     let path_len = compact_len(end - start);
     // A compact leaf path begins with 0x20 to 0x3f: alone it is its own RLP.
     let path_rlp_len = if path_len == 1 { 1 } else { 1 + path_len };
     push_header(LIST, path_rlp_len + string_len(value), out);
     if path_len > 1 {
-        // 33 bytes at most: short.
         out.push(EMPTY + path_len as u8);
     }
     push_compact(key, start, end, true, out);
@@ -105,6 +105,7 @@ pub(super) fn push_leaf(key: &Key, [start, end]: [usize; 2], value: &[u8], out: 
 }
 
 /// Appends an extension: the nibbles from `start` to `end`, and what hangs there.
+#[expect(clippy::cast_possible_truncation, reason = "a path has 33 bytes at most")]
 pub(super) fn push_extension(key: &Key, [start, end]: [usize; 2], child: &NodeRef, out: &mut Vec<u8>) {
     let path_len = compact_len(end - start);
     let path_rlp_len = if path_len == 1 { 1 } else { 1 + path_len };
@@ -136,8 +137,8 @@ pub(super) fn push_branch<'a>(children: impl Iterator<Item = (u8, &'a NodeRef)> 
     }
 }
 
-/// Appends the head of a string (`offset` 0x80) or a list (0xc0) of so many bytes, at most 65,535 for lists
-/// made here and 2^32 for strings.
+/// Appends the head of a string (`offset` 0x80) or a list (0xc0) of so many bytes.
+#[expect(clippy::cast_possible_truncation, reason = "a short length, or the length of a length")]
 pub(super) fn push_header(offset: u8, len: usize, out: &mut Vec<u8>) {
     if len < 56 {
         out.push(offset + len as u8);

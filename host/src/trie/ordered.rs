@@ -6,12 +6,12 @@ use alloy_primitives::B256;
 /// An item, and the length of its key in nibbles.
 struct Item<'a> {
     bytes: &'a [u8],
-    key_len: u8,
+    key_len: usize,
 }
 
 impl Entry for Item<'_> {
     fn key_len(&self) -> usize {
-        self.key_len.into()
+        self.key_len
     }
 }
 
@@ -23,8 +23,8 @@ pub fn ordered_root<'a>(items: impl ExactSizeIterator<Item = &'a [u8]>) -> B256 
             let mut key = [0; KEY_NIBBLES / 2];
             let mut rlp = key.as_mut_slice();
             alloy_rlp::Encodable::encode(&index, &mut rlp);
-            let key_len = (KEY_NIBBLES - 2 * rlp.len()) as u8;
-            (key, Item { bytes, key_len })
+            let left = rlp.len();
+            (key, Item { bytes, key_len: KEY_NIBBLES - 2 * left })
         })
         .collect();
     // No RLP is the beginning of another, so zeros at the end do not change the order.

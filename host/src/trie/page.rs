@@ -37,12 +37,6 @@ pub struct Blinded {
     pub is_branch: bool,
 }
 
-impl Entry for Blinded {
-    fn blinded(&self) -> Option<&Blinded> {
-        Some(self)
-    }
-}
-
 impl Blinded {
     /// That this node, under a key that begins with its path, must be looked into.
     pub(super) fn missing(&self, key: &Key) -> Missing {
@@ -74,8 +68,11 @@ pub(super) struct Page<V> {
     top: Source,
 }
 
-/// What is to become of an entry; in a list, sorted by keys that are all different.
-pub(super) type Change<V> = (Key, Option<V>);
+/// Entries to each change up to which they are looked through in order: so many keys are 2 KiB, which memory gives in a row.
+const SCAN_LEN: usize = 64;
+
+/// What is to become of an entry: `None` removes it. The keys of a list of changes are all different.
+pub type Change<V> = (Key, Option<V>);
 
 impl<V> Default for Page<V> {
     fn default() -> Self {
@@ -160,11 +157,6 @@ impl<V: Entry> Page<V> {
         Ok(found.ok().map(|at| &self.values[at]))
     }
 
-    /// Whether there is an entry under a key, blinded or not.
-    pub(super) fn contains(&self, key: &Key) -> bool {
-        self.keys.binary_search_by(|other| order(other, key)).is_ok()
-    }
-
     /// How the topmost node is referred to; [`NodeRef::NONE`] for an empty page. Out of date unless clean.
     pub(super) fn top(&self) -> NodeRef {
         if self.is_empty() { NodeRef::NONE } else { *self.reference(self.top) }
@@ -210,7 +202,7 @@ impl<V: Entry> Page<V> {
         [before, at, (after < self.len()).then_some(after)]
     }
 
-    /// Makes changes. Removing what is not there changes nothing.
+    /// Makes changes, which are in the order of their keys. Removing what is not there changes nothing.
     ///
     /// # Errors
     /// [`Missing`] if a change is below a blinded node; nothing is changed then.
@@ -218,10 +210,16 @@ impl<V: Entry> Page<V> {
         let mut is_reshaped = false;
         let mut positions = Vec::with_capacity(changes.len());
         let mut from = 0;
+        // One after the other is quicker than by halves, each of which is far from the one before, if many are passed.
+        let is_dense = self.len() < SCAN_LEN * changes.len();
         for (key, value) in &*changes {
-            let found = match self.keys[from..].binary_search_by(|other| order(other, key)) {
-                Ok(at) => Ok(from + at),
-                Err(at) => Err(from + at),
+            let rest = &self.keys[from..];
+            let found = if is_dense {
+                let at = rest.iter().position(|other| order(other, key).is_ge()).unwrap_or(rest.len());
+                if rest.get(at) == Some(key) { Ok(from + at) } else { Err(from + at) }
+            } else {
+                let found = rest.binary_search_by(|other| order(other, key));
+                found.map(|at| from + at).map_err(|at| from + at)
             };
             self.check_seen(key, found)?;
             is_reshaped |= found.is_ok() != value.is_some();

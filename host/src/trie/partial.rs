@@ -105,6 +105,7 @@ where
 {
     /// Notes down what is at and below a node at a path, which is filled up with zeros. No deeper than a key is long: each
     /// step takes a nibble at least.
+    #[expect(clippy::cast_possible_truncation, reason = "a path has 64 nibbles at most")]
     fn visit(
         &mut self,
         path: &mut Key,

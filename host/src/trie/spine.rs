@@ -78,6 +78,7 @@ impl Jobs {
     ///
     /// # Panics
     /// If there are no entries.
+    #[expect(clippy::cast_possible_truncation, reason = "a page has far fewer than 2^32 entries")]
     pub(super) fn walk(
         &mut self,
         page: u32,
@@ -132,6 +133,7 @@ impl Jobs {
     }
 
     /// Ends a branch with its last child.
+    #[expect(clippy::cast_possible_truncation, reason = "some pages have far fewer than 2^32 entries")]
     fn close(&mut self, page: u32, keys: &[Key], branch: Open, last: Current, hang: u8) -> Current {
         let Open { depth, gap, entry, start, is_dirty } = branch;
         let is_dirty = is_dirty | last.is_dirty;

@@ -22,7 +22,7 @@ fn expected(entries: &BTreeMap<Key, Value>) -> B256 {
     builder.root()
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014).
+/// `SplitMix64` (Steele, Lea, Flood 2014).
 struct Random(u64);
 
 impl Random {
@@ -34,12 +34,12 @@ impl Random {
     }
 
     fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
+        usize::try_from(self.next() % bound as u64).unwrap()
     }
 
     fn value(&mut self) -> Value {
         let len = if self.below(4) == 0 { self.below(120) + 1 } else { self.below(3) + 1 };
-        Value((0..len).map(|_| self.next() as u8).collect())
+        Value((0..len).map(|_| self.next().to_le_bytes()[0]).collect())
     }
 
     /// Keys that share many nibbles at times, so that there are long extensions, deep branches and short leaves.
@@ -184,9 +184,9 @@ fn witnessed(seed: u64, len: usize, changes_len: usize) {
 
 #[test]
 fn nodes_for_some_keys_are_enough_to_change_them() {
-    for seed in 0..200 {
+    for seed in 0..200_usize {
         println!("seed {seed}");
-        witnessed(seed, 1 + seed as usize / 4, 1 + seed as usize % 7);
+        witnessed(seed as u64, 1 + seed / 4, 1 + seed % 7);
     }
     for seed in 200..210 {
         witnessed(seed, 3_000, 40);

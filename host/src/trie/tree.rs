@@ -6,6 +6,7 @@ use super::{
     page::{Change, Page},
 };
 use alloy_primitives::B256;
+use rayon::prelude::*;
 
 /// Entries of a page, on average, from which on a trie is cut finer. A page of 244 entries is 25 kB of accounts.
 const PAGE_LEN_MAX: usize = 1024;
@@ -34,21 +35,21 @@ pub struct Trie<V> {
     /// The topmost nodes of all pages that have any, as entries. Unused where there is one page.
     top: Page<Joint>,
     len: usize,
+    /// Whether no page is out of date, so that none needs to be looked at for that.
+    is_clean: bool,
 }
 
 impl<V> Default for Trie<V> {
     fn default() -> Self {
-        Self { pages: vec![Page::default()], cut: 0, top: Page::default(), len: 0 }
+        Self { pages: vec![Page::default()], cut: 0, top: Page::default(), len: 0, is_clean: true }
     }
 }
 
 impl<V: Entry> Trie<V> {
     /// A trie of entries with different keys, in any order. Nothing is hashed yet.
-    pub fn from_entries(mut entries: Vec<(Key, V)>) -> Self {
-        use rayon::prelude::*;
-        entries.par_sort_unstable_by(|(a, _), (b, _)| order(a, b));
+    pub fn from_entries(entries: Vec<(Key, V)>) -> Self {
         let mut trie = Self::default();
-        trie.set_entries(entries);
+        trie.set_entries(entries.len(), entries.into_iter());
         trie
     }
 
@@ -83,10 +84,10 @@ impl<V: Entry> Trie<V> {
     /// to be dropped.
     pub fn commit(
         &mut self,
-        changes: Vec<(Key, Option<V>)>,
+        changes: Vec<Change<V>>,
         encode: &(impl Fn(&V, &mut Vec<u8>) + Sync),
     ) -> Result<B256, Missing> {
-        let roots = forest::commit(vec![(self, changes)], encode)?;
+        let roots = forest::commit_all(vec![(self, changes)], encode)?;
         Ok(roots[0])
     }
 
@@ -98,23 +99,27 @@ impl<V: Entry> Trie<V> {
         self.pages.iter().find(|page| !page.is_empty()).map_or(NodeRef::NONE, Page::top).root()
     }
 
-    /// `entries` are in the order of their keys.
-    fn set_entries(&mut self, entries: Vec<(Key, V)>) {
-        self.len = entries.len();
-        self.cut = cut_for(entries.len(), self.cut);
-        self.top = Page::default();
-        self.pages = Vec::with_capacity(1 << (4 * self.cut));
-        let mut rest = entries.into_iter().peekable();
-        for index in 0..1 << (4 * self.cut) {
-            let (mut keys, mut values) = (Vec::new(), Vec::new());
-            while let Some((key, value)) = rest.next_if(|(key, _)| prefix(key, self.cut) == index) {
+    /// Deals entries out to pages, where they are sorted: no list of all of them ever is.
+    fn set_entries(&mut self, len: usize, entries: impl Iterator<Item = (Key, V)>) {
+        let cut = cut_for(len, self.cut);
+        let pages = 1 << (4 * cut);
+        // Keys are hashes, so shares are about alike.
+        let room = len / pages + len / pages / 8;
+        let mut shares: Vec<Vec<(Key, V)>> = (0..pages).map(|_| Vec::with_capacity(room)).collect();
+        entries.for_each(|(key, value)| shares[prefix(&key, cut)].push((key, value)));
+        let pages = shares.into_par_iter().map(|mut share| {
+            share.sort_unstable_by(|(a, _), (b, _)| order(a, b));
+            // With no room to spare, for there may be very many tries.
+            let (mut keys, mut values) = (Vec::with_capacity(share.len()), Vec::with_capacity(share.len()));
+            share.into_iter().for_each(|(key, value)| {
                 keys.push(key);
                 values.push(value);
-            }
-            keys.shrink_to_fit();
-            values.shrink_to_fit();
-            self.pages.push(Page::new(keys, values, self.cut as u8));
-        }
+            });
+            Page::new(keys, values, page_hang(cut))
+        });
+        let mut pages: Vec<_> = pages.collect();
+        pages.shrink_to_fit();
+        *self = Self { pages, cut, top: Page::default(), len, is_clean: len == 0 };
     }
 
     pub(super) fn pages(&self) -> &[Page<V>] {
@@ -136,49 +141,53 @@ impl<V: Entry> Trie<V> {
         &'a mut self,
         changes: &'a mut [Change<V>],
     ) -> impl Iterator<Item = (usize, &'a mut Page<V>, &'a mut [Change<V>])> {
-        let cut = self.cut;
+        let (cut, is_clean) = (self.cut, self.is_clean);
         let mut rest = changes;
         self.pages.iter_mut().enumerate().filter_map(move |(index, page)| {
             let len = rest.iter().take_while(|(key, _)| prefix(key, cut) == index).count();
             let (share, after) = std::mem::take(&mut rest).split_at_mut(len);
             rest = after;
-            (len > 0 || !page.is_clean()).then_some((index, page, share))
+            (len > 0 || !is_clean && !page.is_clean()).then_some((index, page, share))
         })
     }
 
-    /// After some pages were changed and hashed: puts their topmost nodes under the nodes above them, and cuts the trie
-    /// as its size asks for. Pages can come to hang elsewhere by that, if one came or went, which is rare. It
-    /// says whether all pages still are up to date; else they must be hashed and joined again.
-    pub(super) fn join(&mut self, touched: impl Iterator<Item = usize>) -> Result<bool, Missing> {
-        self.len = self.pages.iter().map(Page::len).sum();
+    /// After some pages were changed and hashed (indices, and how many entries there were before): puts their topmost
+    /// nodes under the nodes above them, and cuts the trie as its size asks for. Pages can come to hang elsewhere
+    /// by that, if one came or went, which is rare. It says whether all pages still are up to date; else they
+    /// must be hashed and joined again.
+    pub(super) fn join(&mut self, touched: impl Iterator<Item = (usize, usize)>) -> Result<bool, Missing> {
+        // Whatever was out of date was touched.
+        self.is_clean = true;
+        let mut is_reshaped = self.top.is_empty();
+        let mut changes = Vec::new();
+        for (index, len_before) in touched {
+            let page = &self.pages[index];
+            self.len = self.len + page.len() - len_before;
+            if self.cut > 0 {
+                let blinded = Blinded { node: page.top(), path_len: page.hang(), is_branch: false };
+                is_reshaped |= (len_before == 0) != page.is_empty();
+                changes.push((path(index, self.cut), (!page.is_empty()).then_some(Joint(blinded))));
+            }
+        }
         if cut_for(self.len, self.cut) != self.cut {
             let pages = std::mem::take(&mut self.pages);
-            self.set_entries(pages.into_iter().flat_map(Page::into_entries).collect());
-            return Ok(self.len == 0);
+            self.set_entries(self.len, pages.into_iter().flat_map(Page::into_entries));
+            return Ok(self.is_clean);
         }
         if self.cut == 0 {
             return Ok(true);
         }
-        let mut is_reshaped = false;
-        let mut changes = Vec::new();
-        for index in touched {
-            let (key, page) = (path(index, self.cut), &self.pages[index]);
-            let blinded = Blinded { node: page.top(), path_len: page.hang(), is_branch: false };
-            is_reshaped |= self.top.contains(&key) == page.is_empty();
-            changes.push((key, (!page.is_empty()).then_some(Joint(blinded))));
-        }
         self.top.apply(&mut changes)?;
-        let mut is_settled = true;
         if is_reshaped {
             let filled: Vec<usize> =
                 (0..self.pages.len()).filter(|&index| !self.pages[index].is_empty()).collect();
             for (&index, hang) in filled.iter().zip(hangs(&filled, self.cut)) {
                 let page = &mut self.pages[index];
                 page.set_hang(hang);
-                is_settled &= page.is_clean();
+                self.is_clean &= page.is_clean();
             }
         }
-        Ok(is_settled)
+        Ok(self.is_clean)
     }
 
     /// The nodes above the pages, if there are any and they are out of date.
@@ -204,9 +213,15 @@ const fn cut_for(len: usize, now: u32) -> u32 {
 /// The path of a page, filled up with zeros.
 fn path(index: usize, cut: u32) -> Key {
     let mut key = [0; 32];
-    let first = (index as u64) << (32 - 4 * cut);
-    key[..4].copy_from_slice(&(first as u32).to_be_bytes());
+    let first = u16::try_from(index << (16 - 4 * cut)).expect("there are 2^(4 cut) pages");
+    key[..2].copy_from_slice(&first.to_be_bytes());
     key
+}
+
+/// Where a page hangs that has entries on both sides which differ in the last nibble of the cut, as nearly all have.
+#[expect(clippy::cast_possible_truncation, reason = "a cut is at most CUT_MAX")]
+const fn page_hang(cut: u32) -> u8 {
+    cut as u8
 }
 
 /// Where pages hang of which these, in order, have entries.
