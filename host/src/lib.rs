@@ -1,10 +1,10 @@
 //! Outrider: a transaction execution coprocessor for Ethereum-compatible validators.
 //!
 //! The rooms of the flow, in the order in which they may know of each other: [`spec`] (the rules
-//! of a chain), [`ingest`] (bytes to typed data), [`rules`] (what makes a block invalid),
-//! [`block`] (what execution is given), [`recover`], [`state`], [`route`], [`plan`], [`lanes`],
-//! [`reconcile`], and [`run`], which leads blocks through all of them. Beside the flow,
-//! [`generate`] makes chains to run.
+//! of a chain), [`trie`] (roots of tries), [`ingest`] (bytes to typed data), [`rules`] (what makes
+//! a block invalid), [`block`] (what execution is given), [`recover`], [`state`], [`route`],
+//! [`plan`], [`lanes`], [`reconcile`], and [`run`], which leads blocks through all of them. Beside
+//! the flow, [`generate`] makes chains to run.
 
 #![forbid(unsafe_code)]
 
@@ -20,3 +20,4 @@ pub mod rules;
 pub mod run;
 pub mod spec;
 pub mod state;
+pub mod trie;

@@ -113,9 +113,8 @@ impl ChainBuilder {
         };
         let executed = sequential::execute(&context, &self.world, Some(&self.trie))?;
         self.world.apply(&executed.changes);
-        self.trie.update(&self.world, &executed.changes);
         let roots = block_roots(&executed.receipts);
-        header.state_root = self.trie.root();
+        header.state_root = self.trie.update(&executed.changes);
         header.receipts_root = roots.receipts_root;
         header.logs_bloom = roots.logs_bloom;
         header.gas_used = executed.gas_used;

@@ -80,8 +80,7 @@ pub fn execute(
     let mut executor = EthBlockExecutor::new(evm, execution_context(block), block.spec, Receipts);
     let count = block.transactions.len();
     executor.apply_pre_execution_changes().map_err(|error| ExecutionError::from_alloy(count, error))?;
-    let mut steps =
-        trie.filter(|_| needs_roots).map(|trie| Steps { world: world.clone(), trie: trie.clone() });
+    let mut steps = trie.filter(|_| needs_roots).map(|trie| Steps { world, trie: trie.clone() });
     let mut roots = Vec::new();
     for (index, (tx, sender)) in block.transactions.iter().zip(block.senders).enumerate() {
         // Access lists count transactions from 1; 0 is what precedes them (EIP-7928).
@@ -118,25 +117,18 @@ fn changes_so_far<DB: Database>(state: &mut State<DB>, world: &World) -> ChangeS
     ChangeSet::from_bundle(&state.bundle_state, world)
 }
 
-/// A copy of the whole state before the block, to try on it what the block has changed so far.
-struct Steps {
-    world: World,
+/// The whole state before the block, and a copy of its tries, to try on them what the block has changed so far.
+struct Steps<'a> {
+    world: &'a World,
     trie: StateTrie,
 }
 
-impl Steps {
+impl Steps<'_> {
     /// The state root after `changes`, which are taken back: those after the next transaction count from the block's
     /// beginning again, and what came back to its old value is not among them.
     fn root_after(&mut self, changes: &ChangeSet) -> B256 {
-        let undo = self.world.undo(changes);
-        self.apply(changes);
-        let root = self.trie.root();
-        self.apply(&undo);
+        let root = self.trie.update(changes);
+        self.trie.update(&self.world.undo(changes));
         root
-    }
-
-    fn apply(&mut self, changes: &ChangeSet) {
-        self.world.apply(changes);
-        self.trie.update(&self.world, changes);
     }
 }

@@ -1,8 +1,7 @@
 //! What the header says of receipts: their root and the bloom of all logs.
 
-use crate::block::Receipt;
+use crate::{block::Receipt, trie::ordered_root};
 use alloy_primitives::{B256, Bloom};
-use alloy_trie::root::ordered_trie_root_with_encoder;
 use rayon::prelude::*;
 
 /// Root and bloom over the receipts of a block.
@@ -28,8 +27,7 @@ pub fn block_roots(receipts: &[Receipt]) -> BlockRoots {
         .collect();
     let with_logs = receipts.iter().zip(&rows).filter(|(receipt, _)| !receipt.logs.is_empty());
     let logs_bloom = with_logs.fold(Bloom::ZERO, |all, (_, (_, bloom))| all | *bloom);
-    let receipts_root =
-        ordered_trie_root_with_encoder(&rows, |(encoded, _), out| out.extend_from_slice(encoded));
+    let receipts_root = ordered_root(rows.iter().map(|(encoded, _)| encoded.as_slice()));
     BlockRoots { receipts_root, logs_bloom }
 }
 

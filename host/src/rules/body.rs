@@ -1,14 +1,14 @@
 //! The body of a block against its header.
 
-use alloy_consensus::{
-    BlockBody, Header, Transaction,
-    proofs::{calculate_ommers_root, calculate_withdrawals_root},
-};
+use alloy_consensus::{BlockBody, Header, Transaction, proofs::calculate_ommers_root};
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::B256;
 
 use super::{Exception, InvalidBlock};
-use crate::spec::{ChainSpec, Fork};
+use crate::{
+    spec::{ChainSpec, Fork},
+    trie::ordered_root,
+};
 
 /// Largest RLP of a block from Osaka on, in bytes (EIP-7934: 10 MiB less 2 MiB for the consensus
 /// layer's part).
@@ -109,7 +109,8 @@ fn check_withdrawals(header: &Header, withdrawals: Option<&[Withdrawal]>) -> Res
         )),
         (Some(_), None) => Err(InvalidBlock::block(Exception::RlpWithdrawalsNotRead, "")),
         (Some(root), Some(withdrawals)) => {
-            let computed = calculate_withdrawals_root(withdrawals);
+            let encoded: Vec<Vec<u8>> = withdrawals.iter().map(alloy_rlp::encode).collect();
+            let computed = ordered_root(encoded.iter().map(Vec::as_slice));
             if root == computed {
                 return Ok(());
             }

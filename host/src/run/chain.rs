@@ -175,18 +175,22 @@ impl Chain {
     }
 
     fn step(world: &mut World, trie: &mut Option<StateTrie>, changes: &ChangeSet) {
-        world.apply(changes);
-        if let Some(trie) = trie {
-            trie.update(world, changes);
-        }
+        rayon::join(|| world.apply(changes), || trie.as_mut().map(|trie| trie.update(changes)));
     }
 
     /// Tries a block on the head: applies `changes` and computes the state root (`None` where the
     /// state is not whole). It is then [accepted](Self::accept) or [rejected](Self::reject).
     pub fn try_changes(&mut self, changes: ChangeSet) -> (Option<B256>, Tried) {
-        let undo = self.world.undo(&changes);
-        Self::step(&mut self.world, &mut self.trie, &changes);
-        (self.trie.as_ref().map(StateTrie::root), Tried(Stride { changes, undo }))
+        let (world, trie) = (&mut self.world, &mut self.trie);
+        let (undo, root) = rayon::join(
+            || {
+                let undo = world.undo(&changes);
+                world.apply(&changes);
+                undo
+            },
+            || trie.as_mut().map(|trie| trie.update(&changes)),
+        );
+        (root, Tried(Stride { changes, undo }))
     }
 
     /// Keeps the tried block.

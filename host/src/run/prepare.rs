@@ -5,9 +5,9 @@ use crate::{
     ingest::{BlockInput, DecodeError, DecodedBlock, decode_block},
     recover::{Recovered, SenderCache, SenderCacheCounts, Unrecoverable},
     spec::ChainSpec,
+    trie::ordered_root,
 };
 use alloy_primitives::B256;
-use alloy_trie::root::ordered_trie_root_with_encoder;
 use outrider_kernels::accelerator::{Accelerator, KernelCounts};
 use std::collections::BTreeMap;
 
@@ -90,9 +90,6 @@ pub(super) fn difference(
 
 fn timed_root(block: &DecodedBlock) -> (B256, f64) {
     let mut seconds = 0.0;
-    let root = timed(&mut seconds, || {
-        let encoded: Vec<&[u8]> = block.transactions.encoded().iter().collect();
-        ordered_trie_root_with_encoder(&encoded, |bytes, out| out.extend_from_slice(bytes))
-    });
+    let root = timed(&mut seconds, || ordered_root(block.transactions.encoded().iter()));
     (root, seconds)
 }

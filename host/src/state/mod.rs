@@ -16,7 +16,7 @@ mod world;
 pub(crate) use accounts::AccountEntry;
 pub use changes::{AccountChange, ChangeSet};
 pub use overlay::BlockState;
-pub use root::{StateTrie, storage_root};
+pub use root::StateTrie;
 pub use world::{BLOCK_HASH_HISTORY, Completeness, World};
 
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};

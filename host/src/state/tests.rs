@@ -191,22 +191,20 @@ fn a_random_history_is_told_in_one_way_and_can_be_walked_forth_and_back() {
             let undo = world.undo(&changes);
             world.apply(&changes);
             assert_eq!(world.first_difference(&model.world()), None, "{what}");
-            trie.update(&world, &changes);
-            assert_eq!(trie.root(), model.root(), "{what}");
+            assert_eq!(trie.update(&changes), model.root(), "{what}");
             history.push((before, changes, undo));
         }
         for (block, (before, changes, undo)) in history.iter().enumerate().rev() {
             let after = trie.root();
             world.apply(undo);
-            trie.update(&world, undo);
+            trie.update(undo);
             assert_eq!(world.first_difference(&before.world()), None, "seed {seed}: back before {block}");
             assert_eq!(trie.root(), before.root(), "seed {seed}: back before {block}");
             // There and back again.
             world.apply(changes);
-            trie.update(&world, changes);
-            assert_eq!(trie.root(), after, "seed {seed}: block {block} again");
+            assert_eq!(trie.update(changes), after, "seed {seed}: block {block} again");
             world.apply(undo);
-            trie.update(&world, undo);
+            trie.update(undo);
         }
     }
 }

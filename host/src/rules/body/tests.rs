@@ -1,4 +1,7 @@
-use alloy_consensus::{Signed, TxEip4844, TxEip4844Variant, TxEnvelope, constants::EMPTY_ROOT_HASH};
+use alloy_consensus::{
+    Signed, TxEip4844, TxEip4844Variant, TxEnvelope, constants::EMPTY_ROOT_HASH,
+    proofs::calculate_withdrawals_root,
+};
 use alloy_eips::{
     eip4844::DATA_GAS_PER_BLOB,
     eip4895::{Withdrawal, Withdrawals},

@@ -1,0 +1,211 @@
+//! Hashing of what changed in many pages: their entries at once, then their branches depth by depth, the
+//! deepest first.
+
+use super::{
+    Key, Missing, NodeRef,
+    nibbles::KEY_NIBBLES,
+    node::{push_branch, push_extension, push_leaf},
+    page::{Entry, Page},
+    spine::{BranchJob, Child, EntryJob, Jobs, Source},
+};
+use outrider_kernels::keccak::{Payloads, keccak256};
+use rayon::prelude::*;
+
+/// Nodes that one task encodes and hashes: some 100 µs of work, and at most half a megabyte.
+const TASK_LEN: usize = 1024;
+
+/// Brings all references of some pages up to date. `encode` appends the bytes of a value.
+///
+/// # Errors
+/// [`Missing`] if a blinded node that may not be a branch would come to hang elsewhere. What the pages remember
+/// is then worthless.
+pub(super) fn hash_pages<V: Entry>(
+    pages: &mut [&mut Page<V>],
+    jobs: &mut Jobs,
+    encode: &(impl Fn(&V, &mut Vec<u8>) + Sync),
+) -> Result<(), Missing> {
+    jobs.clear();
+    for (index, page) in (0..).zip(&mut *pages) {
+        page.walk(index, jobs);
+    }
+    let references = in_tasks(&jobs.entries, |jobs| entry_references(pages, jobs, encode))?;
+    for (job, reference) in jobs.entries.iter().zip(references) {
+        pages[job.page as usize].set_reference(Source::Entry(job.entry), reference);
+    }
+    // Stable, though nothing depends on it: equal depths stay in the order of their pages.
+    jobs.branches.sort_by_key(|job| std::cmp::Reverse(job.depth));
+    for branches in jobs.branches.chunk_by(|a, b| a.depth == b.depth) {
+        let references =
+            in_tasks(branches, |branches| Ok(branch_references(pages, branches, &jobs.children)))?;
+        for (job, reference) in branches.iter().zip(references) {
+            pages[job.page as usize].set_reference(Source::Branch(job.gap), reference);
+        }
+    }
+    Ok(())
+}
+
+/// Hands each node of some jobs of one page that is up to date to `take`.
+pub(super) fn encode_nodes<V: Entry>(
+    page: &Page<V>,
+    jobs: &Jobs,
+    encode: &impl Fn(&V, &mut Vec<u8>),
+    mut take: impl FnMut(&[u8]),
+) {
+    let (mut value, mut node) = (Vec::new(), Vec::new());
+    for job in &jobs.entries {
+        let (key, entry) = (page.key(job.entry), page.value(job.entry));
+        node.clear();
+        match entry.node() {
+            None => {
+                value.clear();
+                encode(entry, &mut value);
+                push_leaf(key, [job.hang.into(), entry.key_len()], &value, &mut node);
+            }
+            Some(known) if known.path_len == job.hang => continue,
+            Some(known) => {
+                push_extension(key, [job.hang.into(), known.path_len.into()], &known.node, &mut node);
+            }
+        }
+        take(&node);
+    }
+    for job in &jobs.branches {
+        node.clear();
+        push_branch(children_of(page, job, &jobs.children), &mut node);
+        take(&node);
+        if job.hang < job.depth {
+            let branch = NodeRef::to(&node);
+            node.clear();
+            push_extension(page.key(job.entry), [job.hang.into(), job.depth.into()], &branch, &mut node);
+            take(&node);
+        }
+    }
+}
+
+fn children_of<'a, V: Entry>(
+    page: &'a Page<V>,
+    job: &BranchJob,
+    children: &'a [Child],
+) -> impl Iterator<Item = (u8, &'a NodeRef)> + Clone {
+    let [begin, end] = job.children.map(|at| at as usize);
+    children[begin..end].iter().map(|child| (child.nibble, page.reference(child.source)))
+}
+
+/// Answers in the order of the jobs, of which each thread does some.
+fn in_tasks<J: Sync>(
+    jobs: &[J],
+    task: impl Fn(&[J]) -> Result<Vec<NodeRef>, Missing> + Sync,
+) -> Result<Vec<NodeRef>, Missing> {
+    if jobs.len() <= TASK_LEN {
+        return task(jobs);
+    }
+    let parts: Result<Vec<_>, _> = jobs.par_chunks(TASK_LEN).map(&task).collect();
+    Ok(parts?.concat())
+}
+
+fn entry_references<V: Entry>(
+    pages: &[&mut Page<V>],
+    jobs: &[EntryJob],
+    encode: &impl Fn(&V, &mut Vec<u8>),
+) -> Result<Vec<NodeRef>, Missing> {
+    let mut encodings = Encodings::with_capacity(jobs.len(), 112);
+    let mut value = Vec::new();
+    for job in jobs {
+        let page = &pages[job.page as usize];
+        let (key, entry) = (page.key(job.entry), page.value(job.entry));
+        let hang = usize::from(job.hang);
+        match entry.node() {
+            None => {
+                value.clear();
+                encode(entry, &mut value);
+                encodings.add(|out| push_leaf(key, [hang, entry.key_len()], &value, out));
+            }
+            Some(blinded) if blinded.path_len == job.hang => encodings.known(blinded.node),
+            Some(blinded) if blinded.is_branch => {
+                let span = [hang, usize::from(blinded.path_len)];
+                encodings.add(|out| push_extension(key, span, &blinded.node, out));
+            }
+            Some(blinded) => return Err(blinded.missing(key)),
+        }
+    }
+    Ok(encodings.references())
+}
+
+fn branch_references<V: Entry>(
+    pages: &[&mut Page<V>],
+    jobs: &[BranchJob],
+    children: &[Child],
+) -> Vec<NodeRef> {
+    let mut encodings = Encodings::with_capacity(jobs.len(), 320);
+    for job in jobs {
+        let page = &pages[job.page as usize];
+        let [begin, end] = job.children.map(|at| at as usize);
+        let children = children[begin..end].iter().map(|child| (child.nibble, page.reference(child.source)));
+        encodings.add(|out| push_branch(children, out));
+    }
+    let mut references = encodings.references();
+    let hanging = |job: &BranchJob| job.hang < job.depth;
+    if jobs.iter().any(hanging) {
+        let mut extensions = Encodings::with_capacity(jobs.len(), 48);
+        for (job, reference) in jobs.iter().zip(&references) {
+            if hanging(job) {
+                let key: &Key = pages[job.page as usize].key(job.entry);
+                extensions
+                    .add(|out| push_extension(key, [job.hang.into(), job.depth.into()], reference, out));
+            } else {
+                extensions.known(*reference);
+            }
+        }
+        references = extensions.references();
+    }
+    references
+}
+
+/// Encoded nodes one after the other, of which those that are long enough are to be hashed.
+struct Encodings {
+    bytes: Vec<u8>,
+    offsets: Vec<u32>,
+    /// Of nodes without a hash the reference, of others a placeholder.
+    references: Vec<NodeRef>,
+    /// Which nodes are to be hashed.
+    hashed: Vec<usize>,
+}
+
+impl Encodings {
+    fn with_capacity(nodes: usize, bytes_each: usize) -> Self {
+        let mut offsets = Vec::with_capacity(nodes + 1);
+        offsets.push(0);
+        Self {
+            bytes: Vec::with_capacity(nodes * bytes_each),
+            offsets,
+            references: Vec::with_capacity(nodes),
+            hashed: Vec::with_capacity(nodes),
+        }
+    }
+
+    fn known(&mut self, reference: NodeRef) {
+        self.references.push(reference);
+    }
+
+    fn add(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.bytes.len();
+        encode(&mut self.bytes);
+        if self.bytes.len() - start < 32 {
+            self.references.push(NodeRef::embedded(&self.bytes[start..]));
+            self.bytes.truncate(start);
+            return;
+        }
+        self.hashed.push(self.references.len());
+        self.references.push(NodeRef::NONE);
+        self.offsets.push(u32::try_from(self.bytes.len()).expect("a task's nodes have less than 4 GiB"));
+    }
+
+    fn references(mut self) -> Vec<NodeRef> {
+        let payloads = Payloads::new(&self.bytes, &self.offsets).expect("offsets ascend to the last byte");
+        for (index, digest) in self.hashed.into_iter().zip(keccak256(&payloads)) {
+            self.references[index] = NodeRef::hash(&digest);
+        }
+        self.references
+    }
+}
+
+const _: () = assert!(KEY_NIBBLES < 256, "depths are bytes");
