@@ -67,7 +67,6 @@ use super::wide;
 use super::{Batch, Messages, Rejection, Signature, Signer, Verdict, Word};
 use crate::keccak::{Payloads, keccak256_one};
 use crate::simd::Backend;
-#[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
 use portable::Portable;
 use sums::{CHUNK_LEN, Entry, Row, Segment, Terms};
 use windows::{Code, Windows};
@@ -252,6 +251,7 @@ impl Claims<'_> {
     }
 
     /// The hashes that were signed in a range of claims.
+    #[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
     pub(super) fn hashes(
         &self,
         range: std::ops::Range<usize>,
@@ -310,6 +310,7 @@ fn words_of(number: &Word) -> Words {
 }
 
 /// Checks an item on its own; returns R, λR and −Q.
+#[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
 pub(super) use portable::check_item;
 
 /// The big-endian number of words.
