@@ -246,3 +246,26 @@ fn log_level_is_set_by_the_environment() {
     outcome.expect(0);
     finish(command(&["run", "--device", "cpu", arg(&path)]).env("OUTRIDER_LOG", "debug")).expect(0);
 }
+
+/// Real blocks state who sent each transaction. Which instructions recover them is decided once in a process.
+#[test]
+fn every_form_of_the_cpu_kernels_finds_the_senders_of_real_blocks() {
+    let shared = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/mainnet");
+    let mut paths = vec![fixture("mainnet/12964999")];
+    paths.extend(shared.is_dir().then_some(shared));
+    let args: Vec<&str> =
+        ["run", "--device", "cpu", "--json"].into_iter().chain(paths.iter().map(|path| arg(path))).collect();
+    for backend in outrider_kernels::simd::Backend::available() {
+        let outcome = finish(command(&args).env(outrider_kernels::simd::VARIABLE, backend.name()));
+        // Blocks whose state is not whole say so, and are recovered all the same.
+        assert!([0, 2].contains(&outcome.code), "{backend:?}: {}", outcome.stderr);
+        let reports = outcome.json();
+        let checked: Vec<_> =
+            reports.iter().filter(|report| report["checks"]["senders"].is_boolean()).collect();
+        assert!(!checked.is_empty(), "{backend:?}");
+        for report in checked {
+            assert_eq!(report["checks"]["senders"], true, "{backend:?}, block {}", report["number"]);
+            assert_eq!(report["kernels"]["recover"]["gpu"], 0, "{backend:?}");
+        }
+    }
+}
