@@ -1,7 +1,7 @@
 //! Histories of whole states: every root against alloy-trie's from scratch, forth and back to any ancestor.
 
 use super::*;
-use crate::state::{Account, Completeness};
+use crate::state::{Account, Completeness, tests::Random};
 use alloy_primitives::{
     Address, Bytes, KECCAK256_EMPTY, keccak256,
     map::{Entry, HashMap},
@@ -12,21 +12,7 @@ use alloy_trie::{
 };
 use std::collections::BTreeMap;
 
-/// `SplitMix64`.
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
     /// Lengths of all kinds; balances on both sides of 2^128.
     fn word(&mut self) -> U256 {
         let word = U256::from_limbs([self.next(), self.next(), self.next(), self.next()]);
