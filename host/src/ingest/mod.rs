@@ -43,6 +43,7 @@ pub use error::{
     DecodeError, FieldFault, IngestError, IngestFault, RlpFault, SidecarFault, TransactionFault,
 };
 pub use files::JSON_FILE_BYTES_MAX;
+pub use genesis::{Genesis, mainnet_genesis, read_genesis};
 pub use raw_lines::{LineFault, RAW_LINE_BYTES_MAX, RawLine, RawLines, decode_line};
 pub use source::{Source, open};
 pub use transaction::{RawTransaction, Sidecar, Transaction, decode_raw_transaction, decode_transaction};

@@ -15,7 +15,8 @@ use super::{
     chain::ChainReader,
     error::{IngestError, IngestFault},
     files::{self, JSON_FILE_BYTES_MAX},
-    genesis, prestate,
+    genesis::read_genesis,
+    prestate,
 };
 use crate::spec::ChainSpec;
 
@@ -243,9 +244,7 @@ fn read_block_folder(folder: &Path) -> Result<Case, IngestError> {
 fn read_chain_folder(folder: &Path) -> Result<Case, IngestError> {
     let genesis_path = find_or_missing(folder, GENESIS)?;
     let chain_path = find_or_missing(folder, CHAIN)?;
-    let genesis = files::read(&genesis_path, JSON_FILE_BYTES_MAX)
-        .and_then(|json| genesis::parse(&json))
-        .map_err(|fault| IngestError::new(&genesis_path, "", fault))?;
+    let genesis = read_genesis(&genesis_path)?;
 
     let reader = files::open(&chain_path).map_err(|error| IngestError::new(&chain_path, "", error))?;
     let mut chain = ChainReader::new(&chain_path, reader);
