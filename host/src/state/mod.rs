@@ -12,6 +12,7 @@ mod root;
 #[cfg(test)]
 mod tests;
 mod view;
+mod witness;
 mod world;
 
 pub(crate) use accounts::AccountEntry;
@@ -19,6 +20,7 @@ pub use changes::{AccountChange, ChangeSet};
 pub use overlay::BlockState;
 pub use root::StateTrie;
 pub use view::{BLOCK_HASH_HISTORY, BlockHashes, View};
+pub use witness::{Reads, Recorder, WitnessState};
 pub use world::{Completeness, World};
 
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};

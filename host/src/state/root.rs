@@ -1,9 +1,10 @@
 //! The root of a whole state, kept up to date from block to block.
 
-mod keys;
-mod leaf;
+pub(super) mod keys;
+pub(super) mod leaf;
+mod nodes;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use self::{
     keys::{hash_keys, hash_slots},
