@@ -57,6 +57,29 @@ pub fn read_genesis(path: &Path) -> Result<Genesis, IngestError> {
         .map_err(|fault| IngestError::new(path, "", fault))
 }
 
+/// Parses what a genesis file says of the rules alone; whatever accounts there are are passed over.
+///
+/// # Errors
+/// What is wrong, with the field.
+pub(super) fn parse_rules(json: &[u8]) -> Result<ChainSpec, IngestFault> {
+    #[derive(Deserialize)]
+    #[serde(expecting = "a genesis object")]
+    struct Rules<'a> {
+        #[serde(default)]
+        config: Option<BoundedValue>,
+        #[serde(borrow, default)]
+        difficulty: Scalar<'a>,
+    }
+    let raw: Rules<'_> = json::from_slice(json).map_err(IngestFault::Json)?;
+    let Some(BoundedValue(config)) = raw.config else {
+        return Err(FieldFault::new("config", "missing").into());
+    };
+    let config = chain_config(config)?;
+    let difficulty = raw.difficulty.number("difficulty")?;
+    let genesis = alloy_genesis::Genesis { config, difficulty, ..alloy_genesis::Genesis::default() };
+    Ok(ChainSpec::from_genesis(&genesis)?)
+}
+
 /// Parses a genesis file.
 ///
 /// # Errors

@@ -10,6 +10,7 @@ mod execute;
 mod prepare;
 mod process;
 pub mod report;
+mod stateless;
 mod verdict;
 
 pub use chain::{Chain, Tried};
@@ -45,6 +46,8 @@ pub struct Options {
     pub lanes: LaneSet,
     /// Whether sequential revm runs as well and everything is compared.
     pub check: bool,
+    /// Whether a [witness](report::BlockReport::witness) is made of each block that is executed on a whole state.
+    pub witnesses: bool,
 }
 
 /// What a run tells while it goes on.
@@ -132,6 +135,20 @@ pub fn run_path(
     Ok(times)
 }
 
+/// Runs one case, as [`run_path`] does each of those that it finds.
+///
+/// # Errors
+/// A case whose state is not what it says, whose blocks cannot be read, and a sink that fails.
+pub fn run_case(
+    case: Case,
+    accelerator: &Accelerator,
+    senders: &SenderCache,
+    options: &Options,
+    sink: &mut Sink<'_>,
+) -> Result<(), RunError> {
+    Loaded::new(case)?.run(accelerator, senders, options, sink)
+}
+
 /// What processing a block needs besides the block and the chain.
 #[derive(Clone, Copy, Debug)]
 struct Job<'a> {
@@ -139,6 +156,8 @@ struct Job<'a> {
     name: Option<&'a str>,
     /// Whether there is a state to execute on.
     executable: bool,
+    /// What proves the state to execute on, where that is all that is known of it.
+    witness: Option<&'a ingest::Witness>,
     /// How the chain must end, if this is its last block.
     expected: Option<&'a ingest::ExpectedEnd>,
     accelerator: &'a Accelerator,
@@ -154,15 +173,16 @@ struct Loaded {
     expected: Option<ingest::ExpectedEnd>,
     /// False for a block folder without a pre-state: only hashes and senders can be checked.
     executable: bool,
+    witness: Option<ingest::Witness>,
 }
 
 impl Loaded {
     fn new(case: Case) -> Result<Self, RunError> {
-        let Case { path, name, spec, genesis, prestate, blocks, expected } = case;
-        let executable = prestate.is_some();
+        let Case { path, name, spec, genesis, prestate, witness, blocks, expected } = case;
+        let executable = prestate.is_some() || witness.is_some();
         let chain = Chain::load(spec, genesis, prestate.unwrap_or_default())
             .map_err(|message| RunError::Genesis { path: path.clone(), message })?;
-        Ok(Self { path, name, chain, blocks, expected, executable })
+        Ok(Self { path, name, chain, blocks, expected, executable, witness })
     }
 
     /// Runs all blocks; while one is processed, the next is prepared.
@@ -192,7 +212,9 @@ impl Loaded {
             let head = chain.head();
             let last = input.is_none() && unreadable.is_none();
             let expected = self.expected.as_ref().filter(|_| last);
-            let job = Job { path, name, executable: self.executable, expected, accelerator, options };
+            let witness = self.witness.as_ref();
+            let job =
+                Job { path, name, executable: self.executable, witness, expected, accelerator, options };
             let (mut report, prepared) = match input {
                 None => (process(&job, chain, prepared), None),
                 Some(input) => {

@@ -11,6 +11,7 @@ mod overlay;
 mod root;
 #[cfg(test)]
 mod tests;
+mod tries;
 mod view;
 mod witness;
 mod world;
@@ -19,6 +20,7 @@ pub(crate) use accounts::AccountEntry;
 pub use changes::{AccountChange, ChangeSet};
 pub use overlay::BlockState;
 pub use root::StateTrie;
+pub use tries::Tries;
 pub use view::{BLOCK_HASH_HISTORY, BlockHashes, View};
 pub use witness::{Reads, Recorder, WitnessState};
 pub use world::{Completeness, World};

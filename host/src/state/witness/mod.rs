@@ -76,11 +76,6 @@ impl WitnessState {
         self.root
     }
 
-    /// Makes it the state with another root, which the same nodes may tell about.
-    pub const fn set_root(&mut self, root: B256) {
-        self.root = root;
-    }
-
     /// Why a key is unknown: the node on the path to it that is missing, or is none. `None` where it is known, and for keys
     /// that have no path.
     pub fn explain(&self, key: &StateKey) -> Option<Unreadable> {
