@@ -72,11 +72,22 @@ pub fn execute<'a>(
     tries: Option<Tries<'a>>,
 ) -> Result<Executed, ExecutionError> {
     let before = before.into();
+    let database = AsDatabase::new(&before);
+    let executed = execute_over(block, before, &database, tries);
+    // Nothing is executed after a read that failed, so whatever the error is called, that is its cause.
+    executed.map_err(|error| database.first_unknown().map_or(error, ExecutionError::Unknown))
+}
+
+fn execute_over<'a>(
+    block: &BlockContext<'_>,
+    before: View<'a>,
+    database: &AsDatabase<'_, View<'a>>,
+    tries: Option<Tries<'a>>,
+) -> Result<Executed, ExecutionError> {
     let env = block.spec.evm_env(block.header);
     let spec = env.cfg_env.spec;
     let needs_roots = !spec.is_enabled_in(SpecId::BYZANTIUM);
-    let state =
-        State::builder().with_database(WrapDatabaseRef(AsDatabase(&before))).with_bundle_update().build();
+    let state = State::builder().with_database(WrapDatabaseRef(database)).with_bundle_update().build();
     let evm = EthEvmFactory::default().create_evm(state, env);
     let mut executor = EthBlockExecutor::new(evm, execution_context(block), block.spec, Receipts);
     let count = block.transactions.len();
