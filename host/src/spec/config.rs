@@ -44,7 +44,7 @@ impl ChainSpec {
             match self.activation(fork) {
                 ForkCondition::Block(block) => config.insert(name.to_owned(), block.into()),
                 ForkCondition::Timestamp(time) if is_merged => {
-                    if let Some(params) = self.blob_params_at(time) {
+                    if let Some(params) = self.blob_params_at(time).filter(|_| fork >= Fork::Cancun) {
                         let BlobLimits { target, max, update_fraction } = params.into();
                         let limits = json!({
                             "target": target,
