@@ -113,7 +113,11 @@ impl Arithmetic {
     fn mul(&self) -> Function {
         let mut b = self.builder();
         let (x, y) = (self.tight_input(&mut b), self.tight_input(&mut b));
-        let columns = if self.layout.is_wide { columns(&mut b, &x, &y) } else { karatsuba(&mut b, &[&x, &y], |b, factors| columns(b, factors[0], factors[1])) };
+        let columns = if self.layout.is_wide {
+            columns(&mut b, &x, &y)
+        } else {
+            karatsuba(&mut b, &[&x, &y], |b, factors| columns(b, factors[0], factors[1]))
+        };
         let limbs = self.reduce(&mut b, columns);
         self.function(
             "mul",
@@ -417,7 +421,8 @@ fn karatsuba(
     columns: impl Fn(&mut Builder, &[&[Value]]) -> Vec<Value>,
 ) -> Vec<Value> {
     let half = factors[0].len() / 2;
-    let parts = |part: fn(&[Value]) -> &[Value]| factors.iter().map(|factor| part(factor)).collect::<Vec<_>>();
+    let parts =
+        |part: fn(&[Value]) -> &[Value]| factors.iter().map(|factor| part(factor)).collect::<Vec<_>>();
     let low = columns(b, &parts(|factor| &factor[..factor.len() / 2]));
     let high = columns(b, &parts(|factor| &factor[factor.len() / 2..]));
     let folded: Vec<Vec<_>> = factors
