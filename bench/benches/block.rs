@@ -50,7 +50,7 @@ fn try_by_revm(block: &Block) -> Result<Outcome, ExecutionError> {
     let senders: Vec<Address> = block.transactions.iter().map(sender).collect();
     let authorities = HashMap::default();
     let context = block.context_of(&senders, &authorities);
-    let executed = sequential::execute(&context, &block.world, None)?;
+    let executed = sequential::execute(&context, block.view(), None)?;
     let root = block_roots(&executed.receipts).receipts_root;
     Ok((executed, root))
 }
@@ -107,7 +107,7 @@ fn execute(block: &Block, accelerator: &Accelerator, recovered: &Recovered) -> O
     };
     let lanes: Vec<_> = block.transactions.iter().map(|tx| route(tx, rules, has_code)).collect();
     let plan = Plan::new(&lanes, context.senders);
-    let done = reconcile::execute(&context, &block.world, &plan, accelerator).expect("a valid block");
+    let done = reconcile::execute(&context, block.view(), &plan, accelerator).expect("a valid block");
     let root = block_roots(&done.executed.receipts).receipts_root;
     (done.executed, root)
 }

@@ -9,7 +9,7 @@ use outrider::{
     ingest::{self, Transactions, decode_block},
     recover::Recovered,
     spec::ChainSpec,
-    state::World,
+    state::{BlockHashes, View, World},
 };
 use std::path::{Path, PathBuf};
 
@@ -28,9 +28,17 @@ pub struct Block {
     pub withdrawals: Option<Vec<Withdrawal>>,
     /// The state before it.
     pub world: World,
+    /// Hashes of earlier blocks, as far as they are known.
+    pub hashes: BlockHashes,
 }
 
 impl Block {
+    /// The state before it, as execution reads it.
+    #[must_use]
+    pub fn view(&self) -> View<'_> {
+        View::from(&self.world).with_hashes(&self.hashes)
+    }
+
     /// What execution needs to know, with senders and authorities from elsewhere.
     #[must_use]
     pub fn context<'a>(&'a self, recovered: &'a Recovered) -> BlockContext<'a> {
@@ -74,6 +82,7 @@ pub fn generated(kind: Kind, len: usize, seed: u64) -> Block {
         ommers: Vec::new(),
         withdrawals: sealed.block.body.withdrawals.map(|withdrawals| withdrawals.into_inner()),
         world,
+        hashes: BlockHashes::new(),
     }
 }
 
@@ -96,8 +105,9 @@ pub fn mainnet() -> Vec<Block> {
         let input = case.blocks.next().expect("a block").expect("a readable block");
         let block = decode_block(&input.bytes).expect("a well-formed block");
         let header = block.header.into_inner();
-        let mut world = World::from_prestate(prestate);
-        world.insert_block_hash(header.number - 1, header.parent_hash);
+        let known = prestate.block_hashes.iter().map(|(number, hash)| (*number, *hash));
+        let hashes = known.chain([(header.number - 1, header.parent_hash)]).collect();
+        let world = World::from_prestate(prestate);
         blocks.push(Block {
             spec: case.spec,
             header,
@@ -105,6 +115,7 @@ pub fn mainnet() -> Vec<Block> {
             ommers: block.ommers.headers().unwrap_or_default().to_vec(),
             withdrawals: block.withdrawals.map(|withdrawals| withdrawals.into_inner()),
             world,
+            hashes,
         });
     }
     blocks

@@ -6,7 +6,7 @@ use crate::{
     lanes::{Executed, ExecutionError, sequential},
     reconcile::block_roots,
     spec::{ChainSpec, Fork, SpecError},
-    state::{StateTrie, World},
+    state::{BlockHashes, StateTrie, View, World},
 };
 use alloy_consensus::{Block, BlockBody, Header, Transaction, proofs};
 use alloy_eips::{
@@ -21,6 +21,7 @@ use alloy_primitives::{Address, B256, Bytes, U256, map::HashMap};
 pub struct ChainBuilder {
     spec: ChainSpec,
     world: World,
+    hashes: BlockHashes,
     trie: StateTrie,
     head: Header,
 }
@@ -72,11 +73,11 @@ impl ChainBuilder {
 
     /// The same under rules that the genesis file does not say.
     pub fn with_spec(genesis: &Genesis, spec: ChainSpec) -> Self {
-        let mut world = genesis_world(genesis);
+        let world = genesis_world(genesis);
         let trie = StateTrie::new(&world);
         let head = genesis_header(genesis, &spec, trie.root());
-        world.insert_block_hash(head.number, head.hash_slow());
-        Self { spec, world, trie, head }
+        let hashes = [(head.number, head.hash_slow())].into_iter().collect();
+        Self { spec, world, hashes, trie, head }
     }
 
     /// The rules.
@@ -111,7 +112,8 @@ impl ChainBuilder {
             ommers: &[],
             withdrawals: withdrawals.as_deref(),
         };
-        let executed = sequential::execute(&context, &self.world, Some(&self.trie))?;
+        let view = View::from(&self.world).with_hashes(&self.hashes);
+        let executed = sequential::execute(&context, view, Some(&self.trie))?;
         self.world.apply(&executed.changes);
         let roots = block_roots(&executed.receipts);
         header.state_root = self.trie.update(&executed.changes);
@@ -122,7 +124,7 @@ impl ChainBuilder {
         header.requests_hash = prague.then(|| executed.requests.requests_hash());
 
         let hash = header.hash_slow();
-        self.world.insert_block_hash(header.number, hash);
+        self.hashes.insert(header.number, hash);
         self.head = header.clone();
         let withdrawals = withdrawals.map(Into::into);
         let body = BlockBody { transactions: draft.transactions, ommers: Vec::new(), withdrawals };

@@ -7,7 +7,7 @@
 use super::{Executed, ExecutionError};
 use crate::{
     block::{BlockContext, Eip658Value, Receipt, SignedTx},
-    state::{AsDatabase, ChangeSet, StateTrie, World},
+    state::{AsDatabase, ChangeSet, StateTrie, Unknown, View},
 };
 use alloy_consensus::{TxType, transaction::Recovered};
 use alloy_eips::eip7928::compute_block_access_list_hash;
@@ -66,21 +66,22 @@ pub fn execution_context<'a>(block: &BlockContext<'a>) -> EthBlockExecutionCtx<'
 ///
 /// # Errors
 /// The first transaction or block-level rule that fails, or a state key that is not known.
-pub fn execute(
+pub fn execute<'a>(
     block: &BlockContext<'_>,
-    world: &World,
+    before: impl Into<View<'a>>,
     trie: Option<&StateTrie>,
 ) -> Result<Executed, ExecutionError> {
+    let before = before.into();
     let env = block.spec.evm_env(block.header);
     let spec = env.cfg_env.spec;
     let needs_roots = !spec.is_enabled_in(SpecId::BYZANTIUM);
     let state =
-        State::builder().with_database(WrapDatabaseRef(AsDatabase(world))).with_bundle_update().build();
+        State::builder().with_database(WrapDatabaseRef(AsDatabase(&before))).with_bundle_update().build();
     let evm = EthEvmFactory::default().create_evm(state, env);
     let mut executor = EthBlockExecutor::new(evm, execution_context(block), block.spec, Receipts);
     let count = block.transactions.len();
     executor.apply_pre_execution_changes().map_err(|error| ExecutionError::from_alloy(count, error))?;
-    let mut steps = trie.filter(|_| needs_roots).map(|trie| Steps { world, trie: trie.clone() });
+    let mut steps = trie.filter(|_| needs_roots).map(|trie| Steps { before, trie: trie.clone() });
     let mut roots = Vec::new();
     for (index, (tx, sender)) in block.transactions.iter().zip(block.senders).enumerate() {
         // Access lists count transactions from 1; 0 is what precedes them (EIP-7928).
@@ -89,14 +90,14 @@ pub fn execute(
             .execute_transaction(Recovered::new_unchecked(tx, *sender))
             .map_err(|error| ExecutionError::from_alloy(index, error))?;
         if let Some(steps) = &mut steps {
-            let changes = changes_so_far(executor.evm_mut().db_mut(), world);
-            roots.push(steps.root_after(&changes));
+            let changes = changes_so_far(executor.evm_mut().db_mut(), before);
+            roots.push(steps.root_after(&changes)?);
         }
     }
     executor.evm_mut().db_mut().bump_bal_index();
     let (evm, mut result) = executor.finish().map_err(|error| ExecutionError::from_alloy(count, error))?;
     let (mut state, _) = evm.finish();
-    let changes = changes_so_far(&mut state, world);
+    let changes = changes_so_far(&mut state, before);
     let block_access_list_hash =
         state.take_built_alloy_bal().map(|list| compute_block_access_list_hash(&list));
     for (receipt, root) in result.receipts.iter_mut().zip(roots) {
@@ -112,23 +113,23 @@ pub fn execute(
 }
 
 /// All changes since the block began.
-fn changes_so_far<DB: Database>(state: &mut State<DB>, world: &World) -> ChangeSet {
+fn changes_so_far<DB: Database>(state: &mut State<DB>, before: View<'_>) -> ChangeSet {
     state.merge_transitions(BundleRetention::PlainState);
-    ChangeSet::from_bundle(&state.bundle_state, world)
+    ChangeSet::from_bundle(&state.bundle_state, before)
 }
 
 /// The whole state before the block, and a copy of its tries, to try on them what the block has changed so far.
 struct Steps<'a> {
-    world: &'a World,
+    before: View<'a>,
     trie: StateTrie,
 }
 
 impl Steps<'_> {
     /// The state root after `changes`, which are taken back: those after the next transaction count from the block's
     /// beginning again, and what came back to its old value is not among them.
-    fn root_after(&mut self, changes: &ChangeSet) -> B256 {
+    fn root_after(&mut self, changes: &ChangeSet) -> Result<B256, Unknown> {
         let root = self.trie.update(changes);
-        self.trie.update(&self.world.undo(changes));
-        root
+        self.trie.update(&self.before.undo(changes)?);
+        Ok(root)
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     },
     plan::Plan,
     route::Lane,
-    state::{BlockState, World},
+    state::{BlockState, View},
 };
 use alloy_consensus::Transaction;
 use alloy_evm::{
@@ -71,14 +71,15 @@ const STALE_COUNT_MIN: usize = 16;
 /// # Errors
 /// The first failure in block order. A transaction that fails here fails in sequential execution,
 /// but the caller confirms that before it condemns the block.
-pub fn execute(
+pub fn execute<'a>(
     block: &BlockContext<'_>,
-    world: &World,
+    before: impl Into<View<'a>>,
     plan: &Plan,
     accelerator: &Accelerator,
 ) -> Result<Reconciled, ExecutionError> {
+    let before = before.into();
     let env = block.spec.evm_env(block.header);
-    let mut state = BlockState::new(world);
+    let mut state = BlockState::new(before);
     begin_block(block, &env, &mut state)?;
     let shared = SharedState::new(state);
     let workers = if plan.evm_count() < SPECULATION_COUNT_MIN { 0 } else { workers() };
@@ -100,9 +101,9 @@ pub fn execute(
     }
     let (receipts, gas_used, lanes, reexecuted) = settling.finish();
     let executed = end_block(block, env, shared.into_inner(), receipts, gas_used)?;
-    if world.changes_bare_storage(&executed.changes) {
+    if before.changes_bare_storage(&executed.changes) {
         let lanes = LaneCounts { evm: block.transactions.len(), ..LaneCounts::default() };
-        return Ok(Reconciled { executed: sequential::execute(block, world, None)?, lanes, reexecuted });
+        return Ok(Reconciled { executed: sequential::execute(block, before, None)?, lanes, reexecuted });
     }
     Ok(Reconciled { executed, lanes, reexecuted })
 }

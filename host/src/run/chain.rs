@@ -4,7 +4,7 @@ use crate::{
     ingest::{GenesisHeader, Ommers, Prestate},
     rules::Ancestry,
     spec::ChainSpec,
-    state::{BLOCK_HASH_HISTORY, ChangeSet, Completeness, StateTrie, World},
+    state::{BLOCK_HASH_HISTORY, BlockHashes, ChangeSet, Completeness, StateTrie, View, World},
 };
 use alloy_consensus::{Header, Sealed};
 use alloy_primitives::{B256, U256, map::B256Map};
@@ -16,6 +16,8 @@ pub struct Chain {
     /// The rules.
     pub spec: ChainSpec,
     world: World,
+    /// Of the head and its ancestors.
+    hashes: BlockHashes,
     /// The trie of the state, where the whole state is known.
     trie: Option<StateTrie>,
     /// Headers and ommers of the genesis block and of accepted blocks, by hash, as far back as any block can reach.
@@ -49,7 +51,9 @@ impl Chain {
     /// # Errors
     /// In words, if the genesis state is not the one that the genesis header names.
     pub fn load(spec: ChainSpec, genesis: Option<GenesisHeader>, prestate: Prestate) -> Result<Self, String> {
-        let mut world = World::from_prestate(prestate);
+        let mut hashes: BlockHashes =
+            prestate.block_hashes.iter().map(|(number, hash)| (*number, *hash)).collect();
+        let world = World::from_prestate(prestate);
         let trie = (world.completeness() == Completeness::Whole).then(|| StateTrie::new(&world));
         let genesis = genesis.map(|header| seal(header, trie.as_ref())).transpose()?;
         let mut headers = B256Map::default();
@@ -58,13 +62,14 @@ impl Chain {
         if let Some(genesis) = genesis {
             let (header, hash) = genesis.into_parts();
             total_difficulty = header.difficulty;
-            world.insert_block_hash(header.number, hash);
+            hashes.insert(header.number, hash);
             headers.insert(hash, (header, Ommers::Headers(Vec::new())));
         }
         Ok(Self {
             total_difficulty,
             spec,
             world,
+            hashes,
             trie,
             headers,
             head,
@@ -81,7 +86,12 @@ impl Chain {
         }
     }
 
-    /// The state after the head.
+    /// The state after the head, as execution reads it.
+    pub fn view(&self) -> View<'_> {
+        View::from(&self.world).with_hashes(&self.hashes)
+    }
+
+    /// The whole of that state.
     pub const fn world(&self) -> &World {
         &self.world
     }
@@ -109,7 +119,7 @@ impl Chain {
     /// Takes the hash of a single block's parent from its header, for `BLOCKHASH`.
     pub fn note_parent(&mut self, header: &Header) {
         if let Some(number) = header.number.checked_sub(1) {
-            self.world.insert_block_hash(number, header.parent_hash);
+            self.hashes.insert(number, header.parent_hash);
         }
     }
 
@@ -150,13 +160,13 @@ impl Chain {
 
     /// Makes the hashes that `BLOCKHASH` gives those of the head and its ancestors.
     fn take_block_hashes(&mut self) {
-        self.world.clear_block_hashes();
+        self.hashes = BlockHashes::new();
         let mut next = self.head;
         for _ in 0..BLOCK_HASH_HISTORY {
             let Some((hash, (header, _))) = next.and_then(|hash| self.headers.get_key_value(&hash)) else {
                 break;
             };
-            self.world.insert_block_hash(header.number, *hash);
+            self.hashes.insert(header.number, *hash);
             next = Some(header.parent_hash);
         }
     }
@@ -191,7 +201,7 @@ impl Chain {
 
     /// Keeps the tried block.
     pub fn accept(&mut self, tried: Tried, hash: B256, header: Header, ommers: Ommers) {
-        self.world.insert_block_hash(header.number, hash);
+        self.hashes.insert(header.number, hash);
         self.total_difficulty = self.total_difficulty.saturating_add(header.difficulty);
         self.headers.insert(hash, (header, ommers));
         self.head = Some(hash);

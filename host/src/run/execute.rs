@@ -62,18 +62,18 @@ fn attempt(job: &Job<'_>, chain: &Chain, context: &BlockContext<'_>, report: &mu
     let amsterdam = rules.is_enabled_in(SpecId::AMSTERDAM);
     if job.options.lanes == LaneSet::Evm || steps || amsterdam {
         let executed =
-            timed(&mut report.seconds.execute, || sequential::execute(context, chain.world(), chain.trie()));
+            timed(&mut report.seconds.execute, || sequential::execute(context, chain.view(), chain.trie()));
         let lanes = LaneCounts { evm: context.transactions.len(), ..LaneCounts::default() };
         return Attempt { executed, lanes, reexecuted: 0, is_sequential: true };
     }
-    let world = chain.world();
+    let before = chain.view();
     let plan = timed(&mut report.seconds.plan, || {
-        let has_code = |address: &_| world.account(address).is_ok_and(|a| a.is_some_and(|a| a.has_code()));
+        let has_code = |address: &_| before.account(address).is_ok_and(|a| a.is_some_and(|a| a.has_code()));
         let lanes: Vec<_> = context.transactions.iter().map(|tx| route(tx, rules, has_code)).collect();
         Plan::new(&lanes, context.senders)
     });
     let reconciled =
-        timed(&mut report.seconds.execute, || reconcile::execute(context, world, &plan, job.accelerator));
+        timed(&mut report.seconds.execute, || reconcile::execute(context, before, &plan, job.accelerator));
     match reconciled {
         Ok(done) => Attempt {
             executed: Ok(done.executed),
@@ -161,7 +161,7 @@ fn check_requests(
     for address in contracts {
         let account = match executed.changes.accounts.get(address) {
             Some(change) => change.account,
-            None => chain.world().accounts().get(address).copied(),
+            None => chain.view().account(address).ok().flatten(),
         };
         if !account.is_some_and(|account| account.has_code()) {
             return Err(rules::empty_system_contract(*address));

@@ -1,6 +1,6 @@
 //! What a block changed, as plain data.
 
-use super::{Account, StateRead, World};
+use super::{Account, StateRead, View};
 use alloy_primitives::{
     Address, U256,
     map::{AddressIndexMap, B256Map, HashMap},
@@ -21,32 +21,32 @@ pub struct AccountChange {
 impl AccountChange {
     /// Drops what changed nothing against `base`; `None` if nothing is left. Two runs with equal
     /// post-states have equal normalised changes.
-    pub(super) fn normalised(mut self, base: &World, address: &Address) -> Option<Self> {
-        let before = base.accounts().get(address).copied();
-        let slots = base.slots(address);
+    pub(super) fn normalised(mut self, base: &View<'_>, address: &Address) -> Option<Self> {
         if self.account.is_none() {
             self.storage_wiped = true;
             self.storage.clear();
         }
-        // A wipe of empty storage is none.
-        self.storage_wiped &= slots.is_some();
-        let wiped = self.storage_wiped;
-        self.storage.retain(|slot, value| {
-            let old = if wiped { None } else { slots.and_then(|slots| slots.get(slot)) };
-            *value != old.copied().unwrap_or_default()
-        });
-        if wiped && self.account.is_some() {
-            self = Self::spelled_out(self, slots);
+        if self.storage_wiped {
+            self.storage.retain(|_, value| !value.is_zero());
+            match base.slots(address) {
+                // A wipe of empty storage is none.
+                Some(slots) if slots.is_empty() => self.storage_wiped = false,
+                Some(slots) if self.account.is_some() => self = self.spelled_out(&slots),
+                _ => {}
+            }
+        } else {
+            self.storage.retain(|slot, value| base.storage(address, slot) != Ok(*value));
         }
-        let unchanged = self.account == before && !self.storage_wiped && self.storage.is_empty();
+        let unchanged =
+            base.account(address) == Ok(self.account) && !self.storage_wiped && self.storage.is_empty();
         (!unchanged).then_some(self)
     }
 
     /// A wiped storage that is written again may end up where it began, slot by slot: spell the
     /// wipe out as deletions, so that equal ends have one form.
-    fn spelled_out(mut self, slots: Option<&HashMap<U256, U256>>) -> Self {
+    fn spelled_out(mut self, slots: &HashMap<U256, U256>) -> Self {
         self.storage_wiped = false;
-        for (slot, old) in slots.into_iter().flatten() {
+        for (slot, old) in slots {
             match self.storage.get(slot) {
                 Some(new) if new == old => {
                     self.storage.remove(slot);
@@ -61,7 +61,7 @@ impl AccountChange {
     }
 }
 
-/// What a block changed, against the [`World`] before it.
+/// What a block changed, against the state before it.
 #[derive(Clone, Debug, Default)]
 pub struct ChangeSet {
     /// Changed accounts, one after the other in memory: what follows a block reads all of them in order.
@@ -79,7 +79,8 @@ impl PartialEq for ChangeSet {
 
 impl ChangeSet {
     /// The changes that revm's own block state holds after its transitions were merged.
-    pub fn from_bundle(bundle: &BundleState, base: &World) -> Self {
+    pub fn from_bundle<'a>(bundle: &BundleState, base: impl Into<View<'a>>) -> Self {
+        let base = base.into();
         let mut changes = Self::default();
         for (address, account) in &bundle.state {
             let change = AccountChange {
@@ -87,7 +88,7 @@ impl ChangeSet {
                 storage_wiped: account.was_destroyed(),
                 storage: account.storage.iter().map(|(slot, value)| (*slot, value.present_value)).collect(),
             };
-            if let Some(change) = change.normalised(base, address) {
+            if let Some(change) = change.normalised(&base, address) {
                 changes.accounts.insert(*address, change);
             }
         }
@@ -98,7 +99,8 @@ impl ChangeSet {
     }
 
     /// The first difference to another change set over the same base, in words, by address.
-    pub fn first_difference(&self, other: &Self, base: &World) -> Option<String> {
+    pub fn first_difference<'a>(&self, other: &Self, base: impl Into<View<'a>>) -> Option<String> {
+        let base = base.into();
         let mut addresses: Vec<&Address> = self.accounts.keys().chain(other.accounts.keys()).collect();
         addresses.sort_unstable();
         addresses.dedup();

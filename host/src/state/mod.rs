@@ -1,9 +1,9 @@
 //! State: what is known before a block, what a block changed, and the roots of both.
 //!
 //! Every read goes through [`StateRead`]: a key that was not supplied is [`Unknown`], never zero.
-//! [`World`] is the state at a block boundary, [`BlockState`] adds what the block under execution
-//! has changed so far, and [`ChangeSet`] is that difference as plain data, comparable between a
-//! parallel run and the sequential reference.
+//! [`View`] is the state at a block boundary, most often a [`World`]; [`BlockState`] adds what the
+//! block under execution has changed so far, and [`ChangeSet`] is that difference as plain data,
+//! comparable between a parallel run and the sequential reference.
 
 mod accounts;
 mod changes;
@@ -11,13 +11,15 @@ mod overlay;
 mod root;
 #[cfg(test)]
 mod tests;
+mod view;
 mod world;
 
 pub(crate) use accounts::AccountEntry;
 pub use changes::{AccountChange, ChangeSet};
 pub use overlay::BlockState;
 pub use root::StateTrie;
-pub use world::{BLOCK_HASH_HISTORY, Completeness, World};
+pub use view::{BLOCK_HASH_HISTORY, BlockHashes, View};
+pub use world::{Completeness, World};
 
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
 use revm::{

@@ -1,29 +1,24 @@
 //! What the block under execution has changed so far, over the state before it.
 
-use super::{Account, AccountChange, ChangeSet, StateRead, Unknown, World, accounts::AccountTable};
+use super::{Account, AccountChange, ChangeSet, StateRead, Unknown, View, accounts::AccountTable};
 use alloy_primitives::{
     Address, B256, U256,
     map::{AddressMap, B256Map},
 };
 use revm::state::{Account as RevmAccount, AccountInfo, Bytecode};
 
-/// A [`World`] with what the block under execution has changed.
+/// The state before a block with what the block under execution has changed.
 #[derive(Clone, Debug)]
 pub struct BlockState<'a> {
-    base: &'a World,
+    base: View<'a>,
     accounts: AccountTable,
     codes: B256Map<Bytecode>,
 }
 
 impl<'a> BlockState<'a> {
     /// The state before the first change of the block.
-    pub fn new(base: &'a World) -> Self {
-        Self { base, accounts: AccountTable::default(), codes: B256Map::default() }
-    }
-
-    /// The state before the block.
-    pub const fn base(&self) -> &'a World {
-        self.base
+    pub fn new(base: impl Into<View<'a>>) -> Self {
+        Self { base: base.into(), accounts: AccountTable::default(), codes: B256Map::default() }
     }
 
     /// The numbered accounts, for lanes that work on many at once.
@@ -38,7 +33,7 @@ impl<'a> BlockState<'a> {
 
     /// Looks up what was numbered in [`Self::accounts_mut`].
     pub(crate) fn load_accounts(&mut self, is_parallel: bool) {
-        self.accounts.load(self.base, is_parallel);
+        self.accounts.load(&self.base, is_parallel);
     }
 
     /// Makes room for `accounts` more changed accounts.
@@ -48,7 +43,7 @@ impl<'a> BlockState<'a> {
 
     /// Sets an account; `None` removes it together with its storage (EIP-161, `SELFDESTRUCT`).
     pub fn set_account(&mut self, address: Address, account: Option<Account>) {
-        self.accounts.get_or_load(&address, self.base).set(account);
+        self.accounts.get_or_load(&address, &self.base).set(account);
     }
 
     /// Credits `amount` to an account and touches it, as the payment of a fee does: from Spurious
@@ -80,7 +75,7 @@ impl<'a> BlockState<'a> {
         if let Some(code) = account.info.code.as_ref().filter(|code| !code.is_empty()) {
             self.codes.entry(account.info.code_hash).or_insert_with(|| code.clone());
         }
-        let entry = self.accounts.get_or_load(&address, self.base);
+        let entry = self.accounts.get_or_load(&address, &self.base);
         entry.set(Some(Account::from(&account.info)));
         if created {
             entry.wipe_storage();
@@ -108,7 +103,7 @@ impl<'a> BlockState<'a> {
                         storage_wiped: storage.wiped,
                         storage: storage.slots,
                     };
-                    let Some(change) = change.normalised(base, &address) else { continue };
+                    let Some(change) = change.normalised(&base, &address) else { continue };
                     change
                 }
             };

@@ -10,7 +10,7 @@ use revm::{
     DatabaseCommit,
     state::{Account as RevmAccount, EvmStorageSlot, TransactionId},
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// `SplitMix64`.
 pub(super) struct Random(pub(super) u64);
@@ -44,6 +44,25 @@ impl Model {
             }
         }
         model
+    }
+
+    /// Asserts that `state` reads as this one.
+    fn assert_read_from(&self, state: &impl StateRead, what: &str) {
+        for person in (0..PEOPLE).map(person) {
+            let expected = self.0.get(&person);
+            assert_eq!(state.account(&person), Ok(expected.map(|(account, _)| *account)), "{what}");
+            for slot in (0..4).map(U256::from) {
+                let value = expected.and_then(|(_, slots)| slots.get(&slot)).copied().unwrap_or_default();
+                assert_eq!(state.storage(&person, &slot), Ok(value), "{what}");
+            }
+        }
+    }
+
+    fn has_bare_storage(&self, changes: &ChangeSet) -> bool {
+        let is_bare_with_storage = |address| {
+            self.0.get(address).is_some_and(|(account, slots)| account.is_bare() && !slots.is_empty())
+        };
+        changes.accounts.keys().any(is_bare_with_storage)
     }
 
     fn world(&self) -> World {
@@ -106,7 +125,7 @@ fn person(id: u64) -> Address {
 }
 
 fn account(random: &mut Random) -> Account {
-    Account { balance: U256::from(random.below(3)), nonce: 1 + random.below(2), ..Account::default() }
+    Account { balance: U256::from(1 + random.below(2)), nonce: random.below(3), ..Account::default() }
 }
 
 /// One change of one account, as lanes and revm make them, to the block's state and to the model.
@@ -168,34 +187,39 @@ fn a_random_history_is_told_in_one_way_and_can_be_walked_forth_and_back() {
         let random = &mut Random(seed);
         let mut model = Model::random(random);
         let (mut world, mut history) = (model.world(), Vec::new());
+        let genesis = world.clone();
+        let mut layers: Vec<Arc<ChangeSet>> = Vec::new();
         let mut trie = StateTrie::new(&world);
         assert_eq!(trie.root(), model.root(), "seed {seed}: genesis");
         for block in 0..12 {
             let what = format!("seed {seed}, block {block}");
             let before = model.clone();
-            let mut state = BlockState::new(&world);
+            // The same state, with all that happened applied, or in layers.
+            let layered = View::from(&genesis).with_layers(&layers);
+            before.assert_read_from(&layered, &what);
+            let view = if seed % 2 == 0 { View::from(&world) } else { layered };
+            let mut state = BlockState::new(view);
             for _ in 0..random.below(24) {
                 change(random, &mut state, &mut model);
             }
-            for id in 0..PEOPLE {
-                let expected = model.0.get(&person(id)).map(|(account, _)| *account);
-                assert_eq!(state.account(&person(id)), Ok(expected), "{what}");
-                for slot in (0..4).map(U256::from) {
-                    let slots = model.0.get(&person(id)).map(|(_, slots)| slots);
-                    let value = slots.and_then(|slots| slots.get(&slot)).copied().unwrap_or_default();
-                    assert_eq!(state.storage(&person(id), &slot), Ok(value), "{what}");
-                }
-            }
+            model.assert_read_from(&state, &what);
             let changes = state.into_changes();
             assert_eq!(changes.accounts, before.changes_to(&model), "{what}");
             let undo = world.undo(&changes);
+            assert_eq!(layered.undo(&changes), Ok(undo.clone()), "{what}");
+            assert_eq!(layered.changes_bare_storage(&changes), before.has_bare_storage(&changes), "{what}");
+            layers.insert(0, Arc::new(changes.clone()));
             assert_eq!(world.apply_undoably(&changes), undo, "{what}");
             assert_eq!(world.first_difference(&model.world()), None, "{what}");
             assert_eq!(trie.update(&changes), model.root(), "{what}");
             history.push((before, changes, undo));
         }
+        let (end, mut undone) = (world.clone(), Vec::new());
         for (block, (before, changes, undo)) in history.iter().enumerate().rev() {
             let after = trie.root();
+            undone.insert(0, Arc::new(undo.clone()));
+            let layered = View::from(&end).with_layers(&undone);
+            before.assert_read_from(&layered, &format!("seed {seed}: undone before {block}"));
             world.apply(undo);
             trie.update(undo);
             assert_eq!(world.first_difference(&before.world()), None, "seed {seed}: back before {block}");
@@ -250,9 +274,10 @@ fn what_was_not_supplied_is_unknown_and_names_itself() {
 
 #[test]
 fn hashes_of_the_last_256_blocks_are_kept() {
-    let mut world = World::with_capacity(Completeness::Whole, 0);
-    for number in 0..300 {
-        world.insert_block_hash(number, B256::with_last_byte(1));
-    }
-    assert!(world.block_hash(43).is_err() && world.block_hash(44).is_ok() && world.block_hash(299).is_ok());
+    let hashes: BlockHashes = (0..300).map(|number| (number, B256::with_last_byte(1))).collect();
+    assert!(hashes.get(43).is_none() && hashes.get(44).is_some() && hashes.get(299).is_some());
+    let world = World::with_capacity(Completeness::Whole, 0);
+    let view = View::from(&world).with_hashes(&hashes);
+    assert_eq!(view.block_hash(299), Ok(B256::with_last_byte(1)));
+    assert_eq!(view.block_hash(300), Err(Unknown(StateKey::BlockHash(300))));
 }

@@ -1,13 +1,12 @@
 //! The state at a block boundary, in memory.
 
-use super::{Account, AccountChange, ChangeSet, StateKey, StateRead, Unknown};
+use super::{Account, AccountChange, ChangeSet, StateKey, StateRead, Unknown, View};
 use crate::ingest::{self, Prestate, PrestateAccount};
 use alloy_primitives::{
     Address, B256, KECCAK256_EMPTY, U256,
     map::{AddressMap, B256Map, HashMap},
 };
 use revm::state::Bytecode;
-use std::collections::BTreeMap;
 
 /// How much of the state a [`World`] holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,14 +24,9 @@ pub struct World {
     accounts: AddressMap<Account>,
     storage: AddressMap<HashMap<U256, U256>>,
     codes: B256Map<Bytecode>,
-    /// Hashes of earlier blocks; those more than 256 back are dropped.
-    block_hashes: BTreeMap<u64, B256>,
-    /// Whether there may be accounts with [bare storage](Self::changes_bare_storage).
+    /// Whether there may be accounts with storage, but neither code nor a nonce.
     has_bare_storage: bool,
 }
-
-/// BLOCKHASH reaches this many blocks back.
-pub const BLOCK_HASH_HISTORY: usize = 256;
 
 impl World {
     /// An empty world with room for `accounts` accounts.
@@ -42,14 +36,13 @@ impl World {
             accounts: AddressMap::with_capacity_and_hasher(accounts, Default::default()),
             storage: AddressMap::default(),
             codes: B256Map::default(),
-            block_hashes: BTreeMap::new(),
             has_bare_storage: false,
         }
     }
 
-    /// The world of a pre-state as ingest read it.
+    /// The world of a pre-state as ingest read it; its block hashes are left out, since they are no part of it.
     pub fn from_prestate(prestate: Prestate) -> Self {
-        let Prestate { accounts, completeness, block_hashes } = prestate;
+        let Prestate { accounts, completeness, block_hashes: _ } = prestate;
         let completeness = match completeness {
             ingest::Completeness::Whole => Completeness::Whole,
             ingest::Completeness::TouchedOnly => Completeness::TouchedOnly,
@@ -58,9 +51,6 @@ impl World {
         for (address, account) in accounts {
             let PrestateAccount { nonce, balance, code, storage } = account;
             world.insert(address, balance, nonce, code, storage);
-        }
-        for (number, hash) in block_hashes {
-            world.insert_block_hash(number, hash);
         }
         world
     }
@@ -101,19 +91,6 @@ impl World {
         }
     }
 
-    /// Records the hash of an earlier block.
-    pub fn insert_block_hash(&mut self, number: u64, hash: B256) {
-        self.block_hashes.insert(number, hash);
-        while self.block_hashes.len() > BLOCK_HASH_HISTORY {
-            self.block_hashes.pop_first();
-        }
-    }
-
-    /// Forgets the hashes of all earlier blocks.
-    pub fn clear_block_hashes(&mut self) {
-        self.block_hashes.clear();
-    }
-
     /// All accounts, in no order.
     pub const fn accounts(&self) -> &AddressMap<Account> {
         &self.accounts
@@ -124,29 +101,17 @@ impl World {
         self.storage.get(address)
     }
 
-    /// Whether `changes` concern an account that has storage, but neither code nor a nonce.
-    ///
-    /// Before Spurious Dragon a creation that stored something and left no code made such accounts;
-    /// a pre-state can hold them anywhere. revm's block state takes their storage for empty once they
-    /// have changed, so only it can say what becomes of them.
-    pub fn changes_bare_storage(&self, changes: &ChangeSet) -> bool {
-        let has_bare_storage = |address| {
-            self.storage.contains_key(address) && self.accounts.get(address).is_some_and(Account::is_bare)
-        };
-        self.has_bare_storage && changes.accounts.keys().any(has_bare_storage)
+    /// Whether there may be accounts with storage, but neither code nor a nonce.
+    pub(super) const fn may_have_bare_storage(&self) -> bool {
+        self.has_bare_storage
     }
 
     /// What takes the state after `changes` back to this one.
+    ///
+    /// # Panics
+    /// Never: a world knows all that it holds.
     pub fn undo(&self, changes: &ChangeSet) -> ChangeSet {
-        let accounts = changes
-            .accounts
-            .iter()
-            .map(|(address, change)| {
-                let account = self.accounts.get(address).copied();
-                (*address, AccountChange { account, ..self.storage_before(address, change) })
-            })
-            .collect();
-        ChangeSet { accounts, codes: B256Map::default() }
+        View::from(self).undo(changes).expect("a world has no unknown keys")
     }
 
     /// What takes the storage of one account back after `change`.
@@ -260,6 +225,6 @@ impl StateRead for World {
     }
 
     fn block_hash(&self, number: u64) -> Result<B256, Unknown> {
-        self.block_hashes.get(&number).copied().ok_or(Unknown(StateKey::BlockHash(number)))
+        Err(Unknown(StateKey::BlockHash(number)))
     }
 }

@@ -64,7 +64,7 @@ fn any_accepted_block_can_be_stood_on_again() {
         // Hashes of the ancestors are those of this branch.
         let mut hash = *parent;
         while let Some(header) = chain.header(&hash) {
-            assert_eq!(crate::state::StateRead::block_hash(chain.world(), header.number), Ok(hash));
+            assert_eq!(crate::state::StateRead::block_hash(&chain.view(), header.number), Ok(hash));
             hash = header.parent_hash;
         }
         // A block that is tried and rejected leaves nothing behind.
@@ -138,13 +138,13 @@ fn headers_are_kept_as_far_back_as_blocks_reach_and_no_further() {
         assert!(chain.rewind_to(hashes[at]), "block {at}");
         for back in 0..BLOCK_HASH_HISTORY {
             let number = (at - back) as u64;
-            assert_eq!(chain.world().block_hash(number), Ok(hashes[at - back]), "from block {at}");
+            assert_eq!(chain.view().block_hash(number), Ok(hashes[at - back]), "from block {at}");
         }
-        assert!(chain.world().block_hash((at - BLOCK_HASH_HISTORY) as u64).is_err());
+        assert!(chain.view().block_hash((at - BLOCK_HASH_HISTORY) as u64).is_err());
         if with_sibling {
             // Its hash takes the place of the block's that was there before.
             let sibling = append_empty(&mut chain, 9);
-            assert_eq!(chain.world().block_hash(at as u64 + 1), Ok(sibling));
+            assert_eq!(chain.view().block_hash(at as u64 + 1), Ok(sibling));
         }
     }
 }

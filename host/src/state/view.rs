@@ -1,0 +1,214 @@
+//! The one way in which execution reads a state: layers of changes over a base.
+
+use super::{Account, AccountChange, ChangeSet, StateKey, StateRead, Unknown, World};
+use alloy_primitives::{Address, B256, U256, map::HashMap};
+use revm::state::Bytecode;
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+
+/// BLOCKHASH reaches this many blocks back.
+pub const BLOCK_HASH_HISTORY: usize = 256;
+
+/// Hashes of the blocks that lead to a state, by number: those that `BLOCKHASH` can ask for. They belong to the
+/// chain that one stands on, not to the accounts, which may be equal on two chains.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BlockHashes(BTreeMap<u64, B256>);
+
+impl BlockHashes {
+    /// No hashes: every read is unknown.
+    pub const fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    /// Records the hash of a block; of more than [`BLOCK_HASH_HISTORY`] those with the lowest numbers are dropped.
+    pub fn insert(&mut self, number: u64, hash: B256) {
+        self.0.insert(number, hash);
+        while self.0.len() > BLOCK_HASH_HISTORY {
+            self.0.pop_first();
+        }
+    }
+
+    /// The hash of the block with that number, if it was recorded.
+    pub fn get(&self, number: u64) -> Option<B256> {
+        self.0.get(&number).copied()
+    }
+}
+
+impl FromIterator<(u64, B256)> for BlockHashes {
+    fn from_iter<I: IntoIterator<Item = (u64, B256)>>(hashes: I) -> Self {
+        let mut all = Self::new();
+        for (number, hash) in hashes {
+            all.insert(number, hash);
+        }
+        all
+    }
+}
+
+/// What lies under all layers.
+#[derive(Clone, Copy, Debug)]
+enum Base<'a> {
+    /// A state in memory.
+    World(&'a World),
+}
+
+/// The state at a block boundary, as execution reads it.
+///
+/// Change sets lie over a base, the newest first; what none of them says is what the base says. A
+/// [`World`] is a view without layers.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    base: Base<'a>,
+    layers: &'a [Arc<ChangeSet>],
+    hashes: &'a BlockHashes,
+}
+
+impl<'a> From<&'a World> for View<'a> {
+    /// The state itself; which chain led to it is not known, so that hashes of earlier blocks are unknown.
+    fn from(world: &'a World) -> Self {
+        static NO_HASHES: BlockHashes = BlockHashes::new();
+        Self { base: Base::World(world), layers: &[], hashes: &NO_HASHES }
+    }
+}
+
+impl<'a> View<'a> {
+    /// The same state, with the hashes of the blocks that led to it.
+    #[must_use]
+    pub const fn with_hashes(self, hashes: &'a BlockHashes) -> Self {
+        Self { hashes, ..self }
+    }
+
+    /// The state after `layers`, the newest first, instead of any before.
+    #[must_use]
+    pub const fn with_layers(self, layers: &'a [Arc<ChangeSet>]) -> Self {
+        Self { layers, ..self }
+    }
+
+    /// All slots of an account that are not zero; `None` where there may be others that are not known.
+    pub fn slots(&self, address: &Address) -> Option<Cow<'a, HashMap<U256, U256>>> {
+        // Down to where the storage was last void, and up again.
+        let mut written = Vec::new();
+        let mut is_void = false;
+        for layer in self.layers {
+            let Some(change) = layer.accounts.get(address) else { continue };
+            if change.account.is_some() && !change.storage.is_empty() {
+                written.push(&change.storage);
+            }
+            is_void = change.storage_wiped || change.account.is_none();
+            if is_void {
+                break;
+            }
+        }
+        let mut slots = if is_void { Cow::default() } else { self.base.slots(address)? };
+        for storage in written.into_iter().rev() {
+            let slots = slots.to_mut();
+            slots.extend(storage);
+            slots.retain(|_, value| !value.is_zero());
+        }
+        Some(slots)
+    }
+
+    /// What takes the state after `changes` back to this one.
+    ///
+    /// # Errors
+    /// A changed account or slot that is not known here, or an account whose storage is to be restored but cannot
+    /// be listed.
+    pub fn undo(&self, changes: &ChangeSet) -> Result<ChangeSet, Unknown> {
+        let accounts = changes.accounts.iter().map(|(address, change)| {
+            let rewrites_all = change.storage_wiped || change.account.is_none();
+            let storage = if rewrites_all {
+                self.slots(address).ok_or(Unknown(StateKey::Account(*address)))?.into_owned()
+            } else {
+                let before = |slot: &U256| Ok((*slot, self.storage(address, slot)?));
+                change.storage.keys().map(before).collect::<Result<_, _>>()?
+            };
+            // Slots that only the changes wrote go with the wipe.
+            let account = self.account(address)?;
+            Ok((*address, AccountChange { account, storage_wiped: rewrites_all, storage }))
+        });
+        Ok(ChangeSet { accounts: accounts.collect::<Result<_, _>>()?, ..ChangeSet::default() })
+    }
+
+    /// Whether `changes` concern an account that has storage, but neither code nor a nonce.
+    ///
+    /// Before Spurious Dragon a creation that stored something and left no code made such accounts;
+    /// a pre-state can hold them anywhere. revm's block state takes their storage for empty once they
+    /// have changed, so only it can say what becomes of them.
+    pub fn changes_bare_storage(&self, changes: &ChangeSet) -> bool {
+        if self.layers.is_empty() && !self.base.may_have_bare_storage() {
+            return false;
+        }
+        changes.accounts.keys().any(|address| {
+            let is_bare = self.account(address).is_ok_and(|account| account.is_some_and(|a| a.is_bare()));
+            is_bare && self.slots(address).is_none_or(|slots| !slots.is_empty())
+        })
+    }
+}
+
+impl<'a> Base<'a> {
+    fn account(self, address: &Address) -> Result<Option<Account>, Unknown> {
+        match self {
+            Self::World(world) => world.account(address),
+        }
+    }
+
+    fn storage(self, address: &Address, slot: &U256) -> Result<U256, Unknown> {
+        match self {
+            Self::World(world) => world.storage(address, slot),
+        }
+    }
+
+    fn code(self, hash: &B256) -> Result<Bytecode, Unknown> {
+        match self {
+            Self::World(world) => world.code(hash),
+        }
+    }
+
+    /// As [`View::slots`].
+    fn slots(self, address: &Address) -> Option<Cow<'a, HashMap<U256, U256>>> {
+        match self {
+            Self::World(world) => Some(world.slots(address).map_or_else(Cow::default, Cow::Borrowed)),
+        }
+    }
+
+    /// Whether there may be accounts with storage, but neither code nor a nonce.
+    fn may_have_bare_storage(self) -> bool {
+        match self {
+            Self::World(world) => world.may_have_bare_storage(),
+        }
+    }
+}
+
+impl StateRead for View<'_> {
+    fn account(&self, address: &Address) -> Result<Option<Account>, Unknown> {
+        match self.layers.iter().find_map(|layer| layer.accounts.get(address)) {
+            Some(change) => Ok(change.account),
+            None => self.base.account(address),
+        }
+    }
+
+    fn storage(&self, address: &Address, slot: &U256) -> Result<U256, Unknown> {
+        for layer in self.layers {
+            let Some(change) = layer.accounts.get(address) else { continue };
+            if change.account.is_none() {
+                return Ok(U256::ZERO);
+            }
+            if let Some(value) = change.storage.get(slot) {
+                return Ok(*value);
+            }
+            if change.storage_wiped {
+                return Ok(U256::ZERO);
+            }
+        }
+        self.base.storage(address, slot)
+    }
+
+    fn code(&self, hash: &B256) -> Result<Bytecode, Unknown> {
+        match self.layers.iter().find_map(|layer| layer.codes.get(hash)) {
+            Some(code) => Ok(code.clone()),
+            None => self.base.code(hash),
+        }
+    }
+
+    fn block_hash(&self, number: u64) -> Result<B256, Unknown> {
+        self.hashes.get(number).ok_or(Unknown(StateKey::BlockHash(number)))
+    }
+}
