@@ -251,7 +251,7 @@ fn a_blinded_node_is_never_taken_for_absent() {
     };
     let (three, four) = (leaf(&whole[2].0, &whole[2].1), leaf(&whole[3].0, &whole[3].1));
     let mut branch = Vec::new();
-    super::node::push_branch([(1, &three), (2, &four)].into_iter(), &mut branch);
+    super::node::push_branch(0b110, &[three, four], &mut branch);
     let hash = keccak256(branch);
     let blinded =
         |is_branch| Known::Blinded(Blinded { node: NodeRef::hash(&hash.0), path_len: 1, is_branch });
