@@ -7,7 +7,7 @@ use outrider::{
     ingest::{BlockBytes, BlockInput, Blocks, Case, Expectation, Witness},
     recover::SenderCache,
     run::{
-        self, Event, LaneSet, Options,
+        self, Event, LaneSet, Loaded, Options,
         report::{Answer, BlockReport, Checks, WitnessedBlock},
     },
 };
@@ -53,13 +53,15 @@ fn run_alone(block: &WitnessedBlock, witness: Witness, check: bool) -> BlockRepo
     };
     let mut reports = Vec::new();
     let options = Options { lanes: LaneSet::All, check, witnesses: false };
-    run::run_case(case, &CPU, &SenderCache::default(), &options, &mut |event| {
-        if let Event::Block(report) = event {
-            reports.push(report.clone());
-        }
-        Ok(())
-    })
-    .unwrap();
+    let loaded = Loaded::new(case).unwrap();
+    loaded
+        .run(&CPU, &SenderCache::default(), &options, &mut |event| {
+            if let Event::Block(report) = event {
+                reports.push(report.clone());
+            }
+            Ok(())
+        })
+        .unwrap();
     let [report] = &reports[..] else { panic!("one block, one report") };
     report.clone()
 }
