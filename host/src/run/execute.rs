@@ -156,7 +156,7 @@ fn judge(
             chain.reject(&tried);
             Verdict::Invalid(invalid)
         }
-        None => Verdict::Valid(Some(tried)),
+        None => Verdict::Valid(Some(Box::new(tried))),
     }
 }
 

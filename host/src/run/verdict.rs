@@ -19,7 +19,7 @@ use std::fmt;
 #[derive(Debug)]
 pub(super) enum Verdict {
     /// Every check that could be made passed; what it changed is applied.
-    Valid(Option<Tried>),
+    Valid(Option<Box<Tried>>),
     /// The bytes are no block.
     Undecodable(InvalidBlock),
     /// A rule is broken.
@@ -136,7 +136,7 @@ pub(super) fn conclude(
         Verdict::Valid(tried) => {
             if let (Some(tried), Some(content)) = (tried, content) {
                 let (header, hash) = content.block.header.into_parts();
-                chain.accept(tried, hash, header, content.block.ommers);
+                chain.accept(*tried, hash, header, content.block.ommers);
             }
             report.matched = should_be_valid && report.mismatches.is_empty() && report.checks.none_failed();
             if !should_be_valid {

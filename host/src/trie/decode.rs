@@ -7,6 +7,7 @@ use super::{
 use alloy_rlp::{EMPTY_STRING_CODE, Header};
 
 /// A node as it is encoded.
+#[expect(clippy::large_enum_variant, reason = "most nodes are branches, and none is kept")]
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Encoded<'a> {
     Leaf { path: CompactPath<'a>, value: &'a [u8] },
