@@ -33,8 +33,9 @@ const ACTIVATIONS: [(Fork, &str); 23] = [
 ];
 
 impl ChainSpec {
-    /// A genesis file without accounts that gives one block the rules it has here: of a `config` alone it cannot be said
-    /// where a chain merged, so that before the merge there is none, and after it the merge is at genesis.
+    /// A genesis file without accounts that gives one block the rules it has here: in a `config` alone it cannot be said
+    /// where a chain merged, so that before the merge there is none, and after it the merge is at genesis, with all forks
+    /// that held for the parent.
     pub fn to_genesis_json_for(&self, number: u64, timestamp: u64) -> Value {
         let is_merged = self.is_active(Fork::Paris, number, timestamp);
         let mut config = Map::new();
@@ -42,6 +43,9 @@ impl ChainSpec {
         let mut blob_schedule = Map::new();
         for (fork, name) in ACTIVATIONS {
             match self.activation(fork) {
+                ForkCondition::Block(block) if is_merged && block < number => {
+                    config.insert(name.to_owned(), 0.into())
+                }
                 ForkCondition::Block(block) => config.insert(name.to_owned(), block.into()),
                 ForkCondition::Timestamp(time) if is_merged => {
                     if let Some(params) = self.blob_params_at(time).filter(|_| fork >= Fork::Cancun) {

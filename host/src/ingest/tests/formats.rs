@@ -333,7 +333,11 @@ fn folders_of_all_kinds_are_searched_in_natural_order() {
 #[test]
 fn paths_without_input_say_so() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(only_error(folder.path()).to_string().contains("neither blocks (block.json) nor a chain"));
+    assert!(
+        only_error(folder.path())
+            .to_string()
+            .contains("neither blocks (block.json or block.rlp) nor a chain")
+    );
     assert!(only_error(&folder.path().join("absent")).to_string().contains("No such file"));
     let text = folder.path().join("notes\n.txt");
     write(&text, "text");
