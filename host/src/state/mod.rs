@@ -11,6 +11,7 @@ mod overlay;
 mod root;
 #[cfg(test)]
 mod tests;
+mod versions;
 mod view;
 mod world;
 
@@ -18,6 +19,7 @@ pub(crate) use accounts::AccountEntry;
 pub use changes::{AccountChange, ChangeSet};
 pub use overlay::BlockState;
 pub use root::StateTrie;
+pub use versions::{Snapshot, VersionError, VersionLimits, Versions};
 pub use view::{BLOCK_HASH_HISTORY, BlockHashes, View};
 pub use world::{Completeness, World};
 

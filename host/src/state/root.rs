@@ -3,7 +3,7 @@
 mod keys;
 mod leaf;
 #[cfg(test)]
-mod tests;
+pub(in crate::state) mod tests;
 
 use self::{
     keys::{hash_keys, hash_slots},
