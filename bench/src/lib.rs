@@ -5,7 +5,9 @@
 #![forbid(unsafe_code)]
 
 pub mod blocks;
+pub mod chains;
 pub mod messages;
+pub mod plain;
 pub mod transfers;
 
 use outrider_kernels::{

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use outrider::{
     recover::SenderCache,
     run::{
-        self, Event, LaneSet, Options, RunError,
+        self, Event, LaneSet, Options, RunError, Times,
         report::{BlockReport, DeviceReport, StageSeconds, Total},
     },
 };
@@ -15,7 +15,7 @@ use outrider_kernels::accelerator::Accelerator;
 use std::{
     io::{self, IsTerminal, Write},
     path::PathBuf,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 const EXAMPLES: &str = "\
@@ -80,7 +80,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, Failure> {
     let mut printer = Printer::new(args.json);
     let mut total = Total::default();
     let mut has_mismatch = false;
-    let (mut ran, mut load) = (Duration::ZERO, Duration::ZERO);
+    let mut all = Times::default();
     for path in &args.paths {
         let times = run::run_path(path, &accelerator, &senders, &options, &mut |event| {
             match &event {
@@ -97,10 +97,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, Failure> {
             Err(RunError::Output(error)) => return written(Err(error)).map(|()| EXIT_MATCH),
             times => times?,
         };
-        ran += times.run;
-        load += times.load;
+        all += times;
     }
-    total.finish(ran, startup, load);
+    total.finish(&all, startup);
     printer.total(&total, DeviceReport::of(&accelerator).as_ref())?;
     Ok(if has_mismatch {
         EXIT_MISMATCH
@@ -255,9 +254,12 @@ impl Printer {
             self.json_line(&Line { total, device })
         } else {
             let stages = self.stages;
+            let spent = total
+                .core_seconds
+                .map_or_else(String::new, |seconds| format!(" ({seconds:.3} s of all cores together)"));
             writeln!(
                 self.out,
-                "{} of {} blocks matched, {} transactions in {:.3} s: {:.0} transactions a second\n\
+                "{} of {} blocks matched, {} transactions in {:.3} s{spent}: {:.0} transactions a second\n\
                  stages in seconds, summed over blocks (stages of neighbouring blocks overlap): \
                  ingest {:.3}, recover {:.3}, plan {:.3}, execute {:.3}, reconcile {:.3}, root {:.3}; \
                  before that start {:.3}, load {:.3}\n\

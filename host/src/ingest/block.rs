@@ -1,9 +1,10 @@
 //! Blocks from RLP: header, transactions, ommers, withdrawals.
 
-use alloy_consensus::{Header, Sealed};
+use alloy_consensus::{Header, Sealed, Signed, TxLegacy};
 use alloy_eips::eip4895::{Withdrawal, Withdrawals};
-use alloy_primitives::{Address, B64, B256, Bloom, Bytes, keccak256};
+use alloy_primitives::{Address, B64, B256, Bloom, Bytes, Signature, U256, keccak256};
 use rayon::prelude::*;
+use std::sync::{Mutex, PoisonError};
 
 use super::{
     case::BlockBytes,
@@ -153,8 +154,23 @@ fn decode_transactions(items: &[Item<'_>]) -> Result<Vec<Transaction>, DecodeErr
     if items.len() < PARALLEL_TRANSACTIONS_MIN {
         return items.iter().enumerate().map(decode).collect();
     }
-    let decoded: Vec<_> = items.par_iter().enumerate().map(decode).collect();
-    decoded.into_iter().collect()
+    // Each is written where it stays. What stands in for a faulty one is not seen.
+    let first_fault: Mutex<Option<(usize, DecodeError)>> = Mutex::new(None);
+    let decoded = items.par_iter().enumerate().map(|(index, item)| {
+        decode((index, item)).unwrap_or_else(|fault| {
+            let mut first = first_fault.lock().unwrap_or_else(PoisonError::into_inner);
+            if first.as_ref().is_none_or(|(earlier, _)| index < *earlier) {
+                *first = Some((index, fault));
+            }
+            let signature = Signature::new(U256::ZERO, U256::ZERO, false);
+            Transaction::Legacy(Signed::new_unhashed(TxLegacy::default(), signature))
+        })
+    });
+    let decoded = decoded.collect();
+    match first_fault.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some((_, fault)) => Err(fault),
+        None => Ok(decoded),
+    }
 }
 
 /// Where the bytes that a transaction hash covers lie in the block.

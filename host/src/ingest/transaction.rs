@@ -125,18 +125,20 @@ fn legacy(mut fields: Items<'_>) -> Fields<Transaction> {
         .ok_or(TransactionFault::LegacyV)?;
     transaction.chain_id = chain_id;
     let signature = scalars(fields, odd_y)?;
-    Ok(Signed::new_unhashed(transaction, signature).into())
+    Ok(EthereumTxEnvelope::Legacy(Signed::new_unhashed(transaction, signature)))
 }
 
+/// A signed transaction of a type. It is put into its variant by name: alloy's `From` works out the hash, with
+/// scalar code, which is asked of [`Transactions`](super::Transactions) if at all.
 fn typed(ty: u8, mut fields: Items<'_>) -> Fields<Transaction> {
     match ty {
         1 => {
             let transaction = access_list_transaction(&mut fields)?;
-            Ok(Signed::new_unhashed(transaction, signature(fields)?).into())
+            Ok(EthereumTxEnvelope::Eip2930(Signed::new_unhashed(transaction, signature(fields)?)))
         }
         2 => {
             let transaction = dynamic_fee_transaction(&mut fields)?;
-            Ok(Signed::new_unhashed(transaction, signature(fields)?).into())
+            Ok(EthereumTxEnvelope::Eip1559(Signed::new_unhashed(transaction, signature(fields)?)))
         }
         3 => {
             let transaction = blob_transaction(&mut fields)?;
@@ -144,7 +146,7 @@ fn typed(ty: u8, mut fields: Items<'_>) -> Fields<Transaction> {
         }
         4 => {
             let transaction = set_code_transaction(&mut fields)?;
-            Ok(Signed::new_unhashed(transaction, signature(fields)?).into())
+            Ok(EthereumTxEnvelope::Eip7702(Signed::new_unhashed(transaction, signature(fields)?)))
         }
         _ => Err(TransactionFault::UnknownType(ty)),
     }

@@ -15,21 +15,20 @@ pub struct BlockRoots {
 
 /// Computes the receipts root and the block's bloom.
 pub fn block_roots(receipts: &[Receipt]) -> BlockRoots {
-    let rows: Vec<(Vec<u8>, Bloom)> = receipts
+    // Transfers have no logs, so by far the most blooms need neither work nor room.
+    let has_logs = |index: &usize| !receipts[*index].logs.is_empty();
+    let with_logs: Vec<usize> = (0..receipts.len()).filter(has_logs).collect();
+    let blooms: Vec<Bloom> = with_logs
         .par_iter()
         .with_min_len(RECEIPTS_PER_TASK)
-        .map(|receipt| {
-            let logs_bloom = receipt.logs_bloom();
-            let mut encoded = Vec::new();
-            receipt.encode_for_trie(&logs_bloom, &mut encoded);
-            (encoded, logs_bloom)
-        })
+        .map(|index| receipts[*index].logs_bloom())
         .collect();
-    let with_logs = receipts.iter().zip(&rows).filter(|(receipt, _)| !receipt.logs.is_empty());
-    let logs_bloom = with_logs.fold(Bloom::ZERO, |all, (_, (_, bloom))| all | *bloom);
-    let receipts_root = ordered_root(rows.iter().map(|(encoded, _)| encoded.as_slice()));
-    BlockRoots { receipts_root, logs_bloom }
+    let receipts_root = ordered_root(receipts.len(), &|index, out| {
+        let bloom = with_logs.binary_search(&index).map_or(&Bloom::ZERO, |place| &blooms[place]);
+        receipts[index].encode_for_trie(bloom, out);
+    });
+    BlockRoots { receipts_root, logs_bloom: blooms.iter().fold(Bloom::ZERO, |all, bloom| all | *bloom) }
 }
 
-/// Receipts that one task encodes; most are small.
+/// Receipts of whose logs one task makes the blooms; most have few.
 const RECEIPTS_PER_TASK: usize = 64;

@@ -3,6 +3,7 @@
 use alloy_consensus::{BlockBody, Header, Transaction, proofs::calculate_ommers_root};
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::B256;
+use alloy_rlp::Encodable;
 
 use super::{Exception, InvalidBlock};
 use crate::{
@@ -109,8 +110,7 @@ fn check_withdrawals(header: &Header, withdrawals: Option<&[Withdrawal]>) -> Res
         )),
         (Some(_), None) => Err(InvalidBlock::block(Exception::RlpWithdrawalsNotRead, "")),
         (Some(root), Some(withdrawals)) => {
-            let encoded: Vec<Vec<u8>> = withdrawals.iter().map(alloy_rlp::encode).collect();
-            let computed = ordered_root(encoded.iter().map(Vec::as_slice));
+            let computed = ordered_root(withdrawals.len(), &|index, out| withdrawals[index].encode(out));
             if root == computed {
                 return Ok(());
             }

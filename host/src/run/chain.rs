@@ -193,11 +193,7 @@ impl Chain {
     pub fn try_changes(&mut self, changes: ChangeSet) -> (Option<B256>, Tried) {
         let (world, trie) = (&mut self.world, &mut self.trie);
         let (undo, root) = rayon::join(
-            || {
-                let undo = world.undo(&changes);
-                world.apply(&changes);
-                undo
-            },
+            || world.apply_undoably(&changes),
             || trie.as_mut().map(|trie| trie.update(&changes)),
         );
         (root, Tried(Stride { changes, undo }))

@@ -5,6 +5,7 @@
 //! sequential revm, with senders recovered anew by scalar code: that run alone condemns.
 
 mod chain;
+mod clock;
 mod confirm;
 mod execute;
 mod prepare;
@@ -13,18 +14,22 @@ pub mod report;
 mod verdict;
 
 pub use chain::{Chain, Tried};
+pub use clock::core_time;
 
 use crate::{
-    ingest::{self, Case, IngestError},
+    ingest::{self, BlockInput, Case, IngestError},
     recover::SenderCache,
     spec::ChainSpec,
 };
+use alloy_consensus::Header;
 use outrider_kernels::accelerator::Accelerator;
 use prepare::prepare;
 use process::process;
 use report::BlockReport;
+use revm::primitives::hardfork::SpecId;
 use std::{
     io,
+    ops::AddAssign,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -61,13 +66,23 @@ pub enum Event<'a> {
 /// Takes events; an error ends the run.
 pub type Sink<'a> = dyn FnMut(Event<'_>) -> io::Result<()> + 'a;
 
-/// Wall times of a run.
+/// Times of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Times {
-    /// From the first block's bytes to the last checked result.
+    /// Wall time from the first block's bytes to the last checked result.
     pub run: Duration,
-    /// Reading files and building the states before the first blocks.
+    /// Time that all cores together spent on that; absent where the system does not say.
+    pub cores: Option<Duration>,
+    /// Wall time of reading files and building the states before the first blocks.
     pub load: Duration,
+}
+
+impl AddAssign for Times {
+    fn add_assign(&mut self, other: Self) {
+        self.run += other.run;
+        self.cores = other.cores.map(|cores| cores + self.cores.unwrap_or_default());
+        self.load += other.load;
+    }
 }
 
 /// Why a run cannot go on.
@@ -121,13 +136,15 @@ pub fn run_path(
         }
         let loaded = case.map_err(RunError::from).and_then(Loaded::new);
         times.load += start.elapsed();
-        let start = Instant::now();
+        let (start, cores) = (Instant::now(), core_time());
         match loaded.and_then(|case| case.run(accelerator, senders, options, sink)) {
             Err(RunError::Output(error)) => return Err(RunError::Output(error)),
             Err(error) => sink(Event::Unreadable(&error))?,
             Ok(()) => {}
         }
         times.run += start.elapsed();
+        let spent = core_time().zip(cores).map(|(now, then)| now - then);
+        times.cores = spent.map(|spent| spent + times.cores.unwrap_or_default());
     }
     Ok(times)
 }
@@ -146,7 +163,8 @@ struct Job<'a> {
 }
 
 /// A case with its state built, ready to run.
-struct Loaded {
+#[derive(Debug)]
+pub struct Loaded {
     path: PathBuf,
     name: Option<String>,
     chain: Chain,
@@ -157,7 +175,11 @@ struct Loaded {
 }
 
 impl Loaded {
-    fn new(case: Case) -> Result<Self, RunError> {
+    /// Builds the state before the first block.
+    ///
+    /// # Errors
+    /// [`RunError::Genesis`].
+    pub fn new(case: Case) -> Result<Self, RunError> {
         let Case { path, name, spec, genesis, prestate, blocks, expected } = case;
         let executable = prestate.is_some();
         let chain = Chain::load(spec, genesis, prestate.unwrap_or_default())
@@ -165,8 +187,31 @@ impl Loaded {
         Ok(Self { path, name, chain, blocks, expected, executable })
     }
 
+    /// The rules under which the block of a header is executed.
+    pub fn rules_of(&self, header: &Header) -> SpecId {
+        self.chain.spec.spec_id_at(header.number, header.timestamp)
+    }
+
+    /// Runs one block by itself, from its bytes to its verdict: what a validator waits for.
+    pub fn take(
+        &mut self,
+        input: BlockInput,
+        accelerator: &Accelerator,
+        senders: &SenderCache,
+        options: &Options,
+    ) -> BlockReport {
+        let Self { path, name, chain, executable, .. } = self;
+        let prepared = prepare(input, &chain.spec, accelerator, senders);
+        let (name, executable) = (name.as_deref(), *executable);
+        let job = Job { path, name, executable, expected: None, accelerator, options };
+        process(&job, chain, prepared)
+    }
+
     /// Runs all blocks; while one is processed, the next is prepared.
-    fn run(
+    ///
+    /// # Errors
+    /// As [`run_path`] gives them to its sink, and a sink that fails.
+    pub fn run(
         mut self,
         accelerator: &Accelerator,
         senders: &SenderCache,

@@ -1,5 +1,6 @@
 //! What is reported of a block: plain data, serialised as it stands by `--json`.
 
+use super::Times;
 use crate::{reconcile::LaneCounts, recover::SenderCacheCounts};
 use outrider_kernels::accelerator::{Accelerator, AuditCounts, KernelCounts};
 use serde::{Serialize, Serializer};
@@ -59,7 +60,9 @@ impl Checks {
     }
 }
 
-/// Seconds of wall time, stage by stage.
+/// Seconds of wall time, stage by stage. What one thread does adds up to the run; with several, stages of
+/// neighbouring blocks overlap, a stage waits for what its threads have taken on besides, and only
+/// [`Total::core_seconds`] says what was spent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct StageSeconds {
     /// Decoding, and hashing the transactions trie.
@@ -313,6 +316,8 @@ pub struct Total {
     pub sender_cache: SenderCacheCounts,
     /// Wall time from the first block's bytes to the last checked result, without loading.
     pub seconds: f64,
+    /// Seconds that all cores together spent in that time; null where the system does not say.
+    pub core_seconds: Option<f64>,
     /// Transactions by that time.
     pub transactions_per_second: f64,
     /// Opening the device, compiling and testing the kernels.
@@ -334,10 +339,11 @@ impl Total {
     }
 
     /// Sets the times.
-    pub fn finish(&mut self, run: Duration, startup: Duration, load: Duration) {
-        self.seconds = run.as_secs_f64();
+    pub fn finish(&mut self, times: &Times, startup: Duration) {
+        self.seconds = times.run.as_secs_f64();
+        self.core_seconds = times.cores.map(|cores| cores.as_secs_f64());
         self.startup_seconds = startup.as_secs_f64();
-        self.load_seconds = load.as_secs_f64();
+        self.load_seconds = times.load.as_secs_f64();
         #[expect(clippy::cast_precision_loss, reason = "a rate for people; counts stay far below 2^53")]
         let transactions = self.transactions as f64;
         self.transactions_per_second = if self.seconds > 0.0 { transactions / self.seconds } else { 0.0 };

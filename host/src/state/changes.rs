@@ -3,7 +3,7 @@
 use super::{Account, StateRead, View};
 use alloy_primitives::{
     Address, U256,
-    map::{AddressMap, B256Map, HashMap},
+    map::{AddressIndexMap, B256Map, HashMap},
 };
 use revm::{database::BundleState, state::Bytecode};
 
@@ -64,8 +64,8 @@ impl AccountChange {
 /// What a block changed, against the state before it.
 #[derive(Clone, Debug, Default)]
 pub struct ChangeSet {
-    /// Changed accounts.
-    pub accounts: AddressMap<AccountChange>,
+    /// Changed accounts, one after the other in memory: what follows a block reads all of them in order.
+    pub accounts: AddressIndexMap<AccountChange>,
     /// Code that the block deployed, by hash.
     pub codes: B256Map<Bytecode>,
 }

@@ -1,7 +1,7 @@
 //! Random histories against a plain model, and roots against alloy-trie's own.
 
 use super::*;
-use alloy_primitives::{Bytes, map::AddressMap};
+use alloy_primitives::{Bytes, map::AddressIndexMap};
 use alloy_trie::{
     TrieAccount,
     root::{state_root_unhashed, storage_root_unhashed},
@@ -88,8 +88,8 @@ impl Model {
     }
 
     /// The one way to say what lies between two states.
-    fn changes_to(&self, after: &Self) -> AddressMap<AccountChange> {
-        let mut changes = AddressMap::default();
+    fn changes_to(&self, after: &Self) -> AddressIndexMap<AccountChange> {
+        let mut changes = AddressIndexMap::default();
         for address in self.0.keys().chain(after.0.keys()) {
             let (before, now) = (self.0.get(address), after.0.get(address));
             if before == now {
@@ -209,7 +209,7 @@ fn a_random_history_is_told_in_one_way_and_can_be_walked_forth_and_back() {
             assert_eq!(layered.undo(&changes), Ok(undo.clone()), "{what}");
             assert_eq!(layered.changes_bare_storage(&changes), before.has_bare_storage(&changes), "{what}");
             layers.insert(0, Arc::new(changes.clone()));
-            world.apply(&changes);
+            assert_eq!(world.apply_undoably(&changes), undo, "{what}");
             assert_eq!(world.first_difference(&model.world()), None, "{what}");
             assert_eq!(trie.update(&changes), model.root(), "{what}");
             history.push((before, changes, undo));
@@ -254,7 +254,7 @@ fn equal_ends_have_equal_changes_whatever_happened_between() {
         state.into_changes()
     };
     assert_eq!(rewritten(&[(1, 7)]), ChangeSet::default(), "destroyed and made again as it was");
-    let changes = rewritten(&[(2, 9)]).accounts.remove(&person(0)).unwrap();
+    let changes = rewritten(&[(2, 9)]).accounts.swap_remove(&person(0)).unwrap();
     let storage = [(U256::from(1), U256::ZERO), (U256::from(2), U256::from(9))].into_iter().collect();
     assert_eq!(changes, AccountChange { account: Some(kept), storage_wiped: false, storage });
     let difference = rewritten(&[(2, 9)]).first_difference(&rewritten(&[(1, 7)]), &world);

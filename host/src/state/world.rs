@@ -1,6 +1,6 @@
 //! The state at a block boundary, in memory.
 
-use super::{Account, ChangeSet, StateKey, StateRead, Unknown, View};
+use super::{Account, AccountChange, ChangeSet, StateKey, StateRead, Unknown, View};
 use crate::ingest::{self, Prestate, PrestateAccount};
 use alloy_primitives::{
     Address, B256, KECCAK256_EMPTY, U256,
@@ -114,6 +114,24 @@ impl World {
         View::from(self).undo(changes).expect("a world has no unknown keys")
     }
 
+    /// What takes the storage of one account back after `change`.
+    fn storage_before(&self, address: &Address, change: &AccountChange) -> AccountChange {
+        let rewrites_all = change.storage_wiped || change.account.is_none();
+        if !rewrites_all && change.storage.is_empty() {
+            return AccountChange::default();
+        }
+        let slots = self.storage.get(address);
+        let storage = match slots {
+            Some(slots) if rewrites_all => slots.clone(),
+            _ => {
+                let before = |slot| slots.and_then(|slots| slots.get(slot)).copied().unwrap_or_default();
+                change.storage.keys().map(|slot| (*slot, before(slot))).collect()
+            }
+        };
+        // Slots that only the changes wrote go with the wipe.
+        AccountChange { account: None, storage_wiped: rewrites_all, storage }
+    }
+
     /// The first difference between this state and `expected`, by address: what is expected, and
     /// what is found here.
     pub fn first_difference(&self, expected: &Self) -> Option<(String, String)> {
@@ -134,35 +152,56 @@ impl World {
     /// Applies what a block changed.
     pub fn apply(&mut self, changes: &ChangeSet) {
         for (address, change) in &changes.accounts {
-            if change.storage_wiped {
+            self.apply_account(address, change);
+        }
+        self.add_codes(changes);
+    }
+
+    /// Applies what a block changed, and returns what takes it back, as [`Self::undo`] would have: each account is
+    /// looked up once for both.
+    pub fn apply_undoably(&mut self, changes: &ChangeSet) -> ChangeSet {
+        let mut undo = ChangeSet::default();
+        undo.accounts.reserve(changes.accounts.len());
+        for (address, change) in &changes.accounts {
+            let before = self.storage_before(address, change);
+            let account = self.apply_account(address, change);
+            undo.accounts.insert(*address, AccountChange { account, ..before });
+        }
+        self.add_codes(changes);
+        undo
+    }
+
+    /// Applies the change of one account, and returns what the account was.
+    fn apply_account(&mut self, address: &Address, change: &AccountChange) -> Option<Account> {
+        if change.storage_wiped {
+            self.storage.remove(address);
+        }
+        let before = match change.account {
+            None => {
                 self.storage.remove(address);
+                return self.accounts.remove(address);
             }
-            match change.account {
-                None => {
-                    self.accounts.remove(address);
-                    self.storage.remove(address);
-                    continue;
-                }
-                Some(account) => {
-                    self.accounts.insert(*address, account);
-                }
-            }
-            if change.storage.is_empty() {
-                continue;
-            }
-            self.has_bare_storage |= change.account.is_some_and(|account| account.is_bare());
-            let slots = self.storage.entry(*address).or_default();
-            for (slot, value) in &change.storage {
-                if value.is_zero() {
-                    slots.remove(slot);
-                } else {
-                    slots.insert(*slot, *value);
-                }
-            }
-            if slots.is_empty() {
-                self.storage.remove(address);
+            Some(account) => self.accounts.insert(*address, account),
+        };
+        if change.storage.is_empty() {
+            return before;
+        }
+        self.has_bare_storage |= change.account.is_some_and(|account| account.is_bare());
+        let slots = self.storage.entry(*address).or_default();
+        for (slot, value) in &change.storage {
+            if value.is_zero() {
+                slots.remove(slot);
+            } else {
+                slots.insert(*slot, *value);
             }
         }
+        if slots.is_empty() {
+            self.storage.remove(address);
+        }
+        before
+    }
+
+    fn add_codes(&mut self, changes: &ChangeSet) {
         for (hash, code) in &changes.codes {
             self.codes.entry(*hash).or_insert_with(|| code.clone());
         }

@@ -6,7 +6,7 @@ use super::{
     nibbles::KEY_NIBBLES,
     node::{push_branch, push_extension, push_leaf},
     page::{Entry, Page},
-    spine::{BranchJob, Child, EntryJob, Jobs, Source},
+    spine::{BranchJob, EntryJob, Jobs},
 };
 use outrider_kernels::keccak::{Payloads, keccak256};
 use rayon::prelude::*;
@@ -26,19 +26,16 @@ pub(super) fn hash_pages<V: Entry>(
 ) -> Result<(), Missing> {
     jobs.clear();
     for (index, page) in (0..).zip(&mut *pages) {
-        page.walk(index, jobs);
+        page.note_dirty(index, jobs);
     }
     let references = in_tasks(&jobs.entries, |jobs| entry_references(pages, jobs, encode))?;
     for (job, reference) in jobs.entries.iter().zip(references) {
-        pages[job.page as usize].set_reference(Source::Entry(job.entry), reference);
+        pages[job.page as usize].set_reference(job.slot, reference);
     }
-    // Stable, though nothing depends on it: equal depths stay in the order of their pages.
-    jobs.branches.sort_by_key(|job| std::cmp::Reverse(job.depth));
-    for branches in jobs.branches.chunk_by(|a, b| a.depth == b.depth) {
-        let references =
-            in_tasks(branches, |branches| Ok(branch_references(pages, branches, &jobs.children)))?;
+    for branches in jobs.branches.iter().rev().filter(|branches| !branches.is_empty()) {
+        let references = in_tasks(branches, |branches| Ok(branch_references(pages, branches)))?;
         for (job, reference) in branches.iter().zip(references) {
-            pages[job.page as usize].set_reference(Source::Branch(job.gap), reference);
+            pages[job.page as usize].set_reference(job.slot, reference);
         }
     }
     Ok(())
@@ -68,9 +65,9 @@ pub(super) fn encode_nodes<V: Entry>(
         }
         take(&node);
     }
-    for job in &jobs.branches {
+    for job in jobs.branches.iter().flatten() {
         node.clear();
-        push_branch(children_of(page, job, &jobs.children), &mut node);
+        push_branch(job.mask, page.children(job), &mut node);
         take(&node);
         if job.hang < job.depth {
             let branch = NodeRef::to(&node);
@@ -79,15 +76,6 @@ pub(super) fn encode_nodes<V: Entry>(
             take(&node);
         }
     }
-}
-
-fn children_of<'a, V: Entry>(
-    page: &'a Page<V>,
-    job: &BranchJob,
-    children: &'a [Child],
-) -> impl Iterator<Item = (u8, &'a NodeRef)> + Clone {
-    let [begin, end] = job.children.map(|at| at as usize);
-    children[begin..end].iter().map(|child| (child.nibble, page.reference(child.source)))
 }
 
 /// Answers in the order of the jobs, of which each thread does some.
@@ -130,17 +118,11 @@ fn entry_references<V: Entry>(
     Ok(encodings.references())
 }
 
-fn branch_references<V: Entry>(
-    pages: &[&mut Page<V>],
-    jobs: &[BranchJob],
-    children: &[Child],
-) -> Vec<NodeRef> {
+fn branch_references<V: Entry>(pages: &[&mut Page<V>], jobs: &[BranchJob]) -> Vec<NodeRef> {
     let mut encodings = Encodings::with_capacity(jobs.len(), 320);
     for job in jobs {
-        let page = &pages[job.page as usize];
-        let [begin, end] = job.children.map(|at| at as usize);
-        let children = children[begin..end].iter().map(|child| (child.nibble, page.reference(child.source)));
-        encodings.add(|out| push_branch(children, out));
+        let children = pages[job.page as usize].children(job);
+        encodings.add(|out| push_branch(job.mask, children, out));
     }
     let mut references = encodings.references();
     let hanging = |job: &BranchJob| job.hang < job.depth;

@@ -38,6 +38,11 @@ pub(super) fn order(a: &Key, b: &Key) -> Ordering {
     first_word(a).cmp(&first_word(b)).then_with(|| a.cmp(b))
 }
 
+/// The first bits of what follows so many nibbles of a key, as a part of 2^64; with less precision the more they are.
+pub(super) fn after(key: &Key, nibbles: u8) -> u64 {
+    first_word(key).checked_shl(4 * u32::from(nibbles)).unwrap_or(0)
+}
+
 /// What [`order`] compares first.
 pub(super) fn first_word(key: &Key) -> u64 {
     word(&key[..8])

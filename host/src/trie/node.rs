@@ -117,23 +117,31 @@ pub(super) fn push_extension(key: &Key, [start, end]: [usize; 2], child: &NodeRe
     out.extend_from_slice(child.as_rlp());
 }
 
-/// Appends a branch without a value. `children` are nibbles in ascending order, and what hangs there.
-pub(super) fn push_branch<'a>(children: impl Iterator<Item = (u8, &'a NodeRef)> + Clone, out: &mut Vec<u8>) {
+/// Appends a branch without a value, with what hangs at the nibbles of a mask.
+pub(super) fn push_branch(mask: u16, children: &[NodeRef], out: &mut Vec<u8>) {
     let mut len = 17;
-    for (_, child) in children.clone() {
+    for child in children {
         len += child.as_rlp().len() - 1;
     }
     push_header(LIST, len, out);
     let start = out.len();
     out.resize(start + len, EMPTY);
-    let mut at = start;
-    let mut next = 0;
-    for (nibble, child) in children {
-        at += usize::from(nibble - next);
-        next = nibble + 1;
-        let item = child.as_rlp();
-        out[at..at + item.len()].copy_from_slice(item);
-        at += item.len();
+    let items = &mut out[start..];
+    let (mut at, mut rest) = (0, mask);
+    for child in children {
+        // So many empty items since the last.
+        let empty = rest.trailing_zeros();
+        rest = rest >> empty >> 1;
+        at += empty as usize;
+        if child.0[0] == HASH {
+            // Of a length that is known ahead, which spares a call.
+            items[at..at + child.0.len()].copy_from_slice(&child.0);
+            at += child.0.len();
+        } else {
+            let item = child.as_rlp();
+            items[at..at + item.len()].copy_from_slice(item);
+            at += item.len();
+        }
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::{
     Key, Missing, NodeRef,
-    nibbles::{KEY_NIBBLES, order, shared},
-    spine::{Jobs, Source},
+    nibbles::{KEY_NIBBLES, after, order, shared},
+    spine::{BranchJob, Jobs, Spine},
 };
+use std::ops::Range;
 
 /// What a trie holds under a key.
 pub trait Entry: Send + Sync {
@@ -48,44 +49,27 @@ impl Blinded {
     }
 }
 
-/// Entries in the order of their keys.
-///
-/// Index i of `gaps` and `branches` is the gap between entries i and i + 1.
+/// Entries in the order of their keys, with the nodes above them.
 #[derive(Clone, Debug)]
 pub(super) struct Page<V> {
     keys: Vec<Key>,
     values: Vec<V>,
-    /// How many nibbles the keys beside a gap share.
-    gaps: Vec<u8>,
-    /// How the entries are referred to.
-    entries: Vec<NodeRef>,
-    /// How the branches are referred to, each at the first of the gaps at which it stands.
-    branches: Vec<NodeRef>,
-    /// Entries whose reference is out of date; of no length if none is.
-    is_dirty: Vec<bool>,
+    spine: Spine,
+    /// Entries whose reference is out of date, each once.
+    dirty: Vec<u32>,
     /// Nibbles of the path above all of this.
     hang: u8,
-    top: Source,
 }
 
-/// Entries to each change up to which they are looked through in order: so many keys are 2 KiB, which memory gives in a row.
-const SCAN_LEN: usize = 64;
+/// Entries that are looked at one by one around the place where a key is expected, before the search goes by halves.
+const SCAN_LEN: usize = 16;
 
 /// What is to become of an entry: `None` removes it. The keys of a list of changes are all different.
 pub type Change<V> = (Key, Option<V>);
 
 impl<V> Default for Page<V> {
     fn default() -> Self {
-        Self {
-            keys: Vec::new(),
-            values: Vec::new(),
-            gaps: Vec::new(),
-            entries: Vec::new(),
-            branches: Vec::new(),
-            is_dirty: Vec::new(),
-            hang: 0,
-            top: Source::Entry(0),
-        }
+        Self { keys: Vec::new(), values: Vec::new(), spine: Spine::default(), dirty: Vec::new(), hang: 0 }
     }
 }
 
@@ -93,17 +77,9 @@ impl<V: Entry> Page<V> {
     /// A page of entries in the order of their keys, below a path of `hang` nibbles.
     pub(super) fn new(keys: Vec<Key>, values: Vec<V>, hang: u8) -> Self {
         debug_assert!(keys.len() == values.len() && keys.is_sorted_by(|a, b| a < b));
-        let gaps: Vec<u8> = keys.windows(2).map(|pair| shared(&pair[0], &pair[1])).collect();
-        Self {
-            entries: vec![NodeRef::NONE; keys.len()],
-            branches: vec![NodeRef::NONE; gaps.len()],
-            is_dirty: vec![true; keys.len()],
-            keys,
-            values,
-            gaps,
-            hang,
-            top: Source::Entry(0),
-        }
+        let spine = Spine::new(&keys, |_| NodeRef::NONE, |_, _| NodeRef::NONE);
+        let dirty = (0..).zip(&keys).map(|(entry, _)| entry).collect();
+        Self { keys, values, spine, dirty, hang }
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -115,7 +91,7 @@ impl<V: Entry> Page<V> {
     }
 
     pub(super) const fn is_clean(&self) -> bool {
-        self.is_dirty.is_empty()
+        self.dirty.is_empty()
     }
 
     pub(super) const fn hang(&self) -> u8 {
@@ -126,7 +102,10 @@ impl<V: Entry> Page<V> {
     pub(super) fn set_hang(&mut self, hang: u8) {
         if self.hang != hang {
             self.hang = hang;
-            self.mark(0);
+            // Of a page that is out of date the topmost node will be encoded anyway.
+            if self.is_clean() && !self.is_empty() {
+                self.dirty.push(0);
+            }
         }
     }
 
@@ -152,54 +131,65 @@ impl<V: Entry> Page<V> {
     /// # Errors
     /// [`Missing`] if it would be below a blinded node.
     pub(super) fn get(&self, key: &Key) -> Result<Option<&V>, Missing> {
-        let found = self.keys.binary_search_by(|other| order(other, key));
+        let found = self.search(key);
         self.check_seen(key, found)?;
         Ok(found.ok().map(|at| &self.values[at]))
     }
 
     /// How the topmost node is referred to; [`NodeRef::NONE`] for an empty page. Out of date unless clean.
     pub(super) fn top(&self) -> NodeRef {
-        if self.is_empty() { NodeRef::NONE } else { *self.reference(self.top) }
+        self.spine.top()
     }
 
-    pub(super) fn reference(&self, source: Source) -> &NodeRef {
-        match source {
-            Source::Entry(entry) => &self.entries[entry as usize],
-            Source::Branch(gap) => &self.branches[gap as usize],
-        }
+    /// References to the children of a branch.
+    pub(super) fn children(&self, job: &BranchJob) -> &[NodeRef] {
+        self.spine.children(job)
     }
 
-    pub(super) fn set_reference(&mut self, source: Source, reference: NodeRef) {
-        match source {
-            Source::Entry(entry) => self.entries[entry as usize] = reference,
-            Source::Branch(gap) => self.branches[gap as usize] = reference,
-        }
+    pub(super) fn set_reference(&mut self, slot: u32, reference: NodeRef) {
+        self.spine.set_reference(slot, reference);
     }
 
     /// Notes down all that must be encoded anew. The page counts as clean from then on.
-    pub(super) fn walk(&mut self, page: u32, jobs: &mut Jobs) {
-        let is_dirty = std::mem::take(&mut self.is_dirty);
-        if !is_dirty.is_empty() {
-            self.top = self.walk_over(page, &is_dirty, jobs);
-        }
+    pub(super) fn note_dirty(&mut self, page: u32, jobs: &mut Jobs) {
+        let dirty = std::mem::take(&mut self.dirty);
+        self.note(page, dirty.into_iter(), jobs);
     }
 
-    /// Notes down the nodes above some entries.
-    ///
-    /// # Panics
-    /// If there are no entries, or not as many marks.
-    pub(super) fn walk_over(&self, page: u32, is_marked: &[bool], jobs: &mut Jobs) -> Source {
-        jobs.walk(page, (&self.keys, &self.gaps), is_marked, self.hang)
+    /// Notes down some entries, which are all different, and the nodes above them.
+    pub(super) fn note(&self, page: u32, entries: impl Iterator<Item = u32>, jobs: &mut Jobs) {
+        self.spine.note(page, &self.keys, entries, self.hang, jobs);
     }
 
     /// The entries before, at and after a key.
     pub(super) fn around(&self, key: &Key) -> [Option<usize>; 3] {
-        let found = self.keys.binary_search_by(|other| order(other, key));
-        let (before, at, after) = match found {
+        let (before, at, after) = match self.search(key) {
             Ok(at) => (at.checked_sub(1), Some(at), at + 1),
             Err(at) => (at.checked_sub(1), None, at),
         };
         [before, at, (after < self.len()).then_some(after)]
+    }
+
+    /// Where a key is, or belongs. Keys are hashes, so where to look follows from their first bits.
+    fn search(&self, key: &Key) -> Result<usize, usize> {
+        let keys = &self.keys;
+        let expected = u128::from(after(key, self.hang)) * keys.len() as u128 >> 64;
+        #[expect(clippy::cast_possible_truncation, reason = "less than the number of keys")]
+        let mut at = expected as usize;
+        let begin = at.saturating_sub(SCAN_LEN);
+        let end = keys.len().min(at + SCAN_LEN);
+        // The first that is not before the one sought.
+        while at < end && order(&keys[at], key).is_lt() {
+            at += 1;
+        }
+        while at > begin && order(&keys[at - 1], key).is_ge() {
+            at -= 1;
+        }
+        let is_after = keys.get(at).is_none_or(|other| order(other, key).is_ge());
+        if !is_after || at > 0 && order(&keys[at - 1], key).is_ge() {
+            return keys.binary_search_by(|other| order(other, key));
+        }
+        if keys.get(at) == Some(key) { Ok(at) } else { Err(at) }
     }
 
     /// Makes changes, which are in the order of their keys. Removing what is not there changes nothing.
@@ -209,31 +199,25 @@ impl<V: Entry> Page<V> {
     pub(super) fn apply(&mut self, changes: &mut [Change<V>]) -> Result<(), Missing> {
         let mut is_reshaped = false;
         let mut positions = Vec::with_capacity(changes.len());
-        let mut from = 0;
-        // One after the other is quicker than by halves, each of which is far from the one before, if many are passed.
-        let is_dense = self.len() < SCAN_LEN * changes.len();
         for (key, value) in &*changes {
-            let rest = &self.keys[from..];
-            let found = if is_dense {
-                let at = rest.iter().position(|other| order(other, key).is_ge()).unwrap_or(rest.len());
-                if rest.get(at) == Some(key) { Ok(from + at) } else { Err(from + at) }
-            } else {
-                let found = rest.binary_search_by(|other| order(other, key));
-                found.map(|at| from + at).map_err(|at| from + at)
-            };
+            let found = self.search(key);
             self.check_seen(key, found)?;
             is_reshaped |= found.is_ok() != value.is_some();
             positions.push(found);
-            from = found.map_or_else(|at| at, |at| at + 1);
         }
-        if is_reshaped {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        // What is out of date already may be changed again.
+        if is_reshaped || !self.is_clean() {
             self.reshape(changes, &positions);
-        } else {
-            for ((_, value), position) in changes.iter_mut().zip(positions) {
-                if let (Ok(at), Some(value)) = (position, value.take()) {
-                    self.values[at] = value;
-                    self.mark(at);
-                }
+            return Ok(());
+        }
+        self.dirty.reserve_exact(changes.len());
+        for ((_, value), position) in changes.iter_mut().zip(positions) {
+            if let (Ok(at), Some(value)) = (position, value.take()) {
+                self.values[at] = value;
+                self.dirty.push(index(at));
             }
         }
         Ok(())
@@ -246,37 +230,44 @@ impl<V: Entry> Page<V> {
         let removed = changes.iter().zip(positions).filter(|((_, value), at)| value.is_none() && at.is_ok());
         let len = self.len() + inserted.count() - removed.count();
         let old = std::mem::take(self);
-        let mut new = Rebuilt::with_capacity(len);
-        let mut entries = old.keys.into_iter().zip(old.values);
-        let was_dirty = |at: usize| old.is_dirty.get(at).is_some_and(|&dirty| dirty);
+        let mut was_dirty = vec![false; old.keys.len()];
+        old.dirty.iter().for_each(|&entry| was_dirty[entry as usize] = true);
+        let mut merged = Merged::with_capacity(len);
+        let mut entries = old.keys.iter().copied().zip(old.values);
         let mut next = 0;
         for ((key, value), &position) in changes.iter_mut().zip(positions) {
             let (Ok(until) | Err(until)) = position;
-            for (at, (key, value)) in (next..until).zip(entries.by_ref()) {
-                new.keep(key, value, at, (&old.entries, &old.gaps, &old.branches), was_dirty(at));
-            }
+            merged.keep(next..until, &mut entries);
             next = until;
             if position.is_ok() {
+                was_dirty[next] = true;
                 entries.next();
                 next += 1;
             }
             if let Some(value) = value.take() {
-                new.insert(*key, value);
+                merged.push(*key, value, position.map_or(Origin::NEW, Origin::of));
             }
         }
-        for (at, (key, value)) in (next..).zip(entries) {
-            new.keep(key, value, at, (&old.entries, &old.gaps, &old.branches), was_dirty(at));
-        }
-        *self = new.finish(old.gaps.len());
-        self.hang = old.hang;
-        debug_assert_eq!(self.len(), len);
-    }
-
-    fn mark(&mut self, entry: usize) {
-        if !self.is_empty() {
-            self.is_dirty.resize(self.keys.len(), false);
-            self.is_dirty[entry] = true;
-        }
+        merged.keep(next..old.keys.len(), &mut entries);
+        let Merged { keys, values, mut origins } = merged;
+        debug_assert_eq!(keys.len(), len);
+        let origin = |entry: u32| origins[entry as usize + 1].entry().map(|at| (at, &keys[entry as usize]));
+        let spine = Spine::new(
+            &keys,
+            |entry| origin(entry).map_or(NodeRef::NONE, |(at, key)| old.spine.entry(at, key)),
+            |first, depth| {
+                origin(first).and_then(|(at, key)| old.spine.branch(at, depth, key)).unwrap_or(NodeRef::NONE)
+            },
+        );
+        origins.push(Origin::of(old.keys.len()));
+        // What has new neighbours is out of date, for its path may begin elsewhere.
+        let is_dirty = |around: &[Origin]| {
+            let is_old = |at: u32| was_dirty[at as usize] || !around[1].is_between(around[0], around[2]);
+            around[1].entry().is_none_or(is_old)
+        };
+        let dirty = (0..).zip(origins.windows(3)).filter(|(_, around)| is_dirty(around));
+        let dirty = dirty.map(|(entry, _)| entry).collect();
+        *self = Self { keys, values, spine, dirty, hang: old.hang };
     }
 
     /// Whether a key that was looked up is below a blinded node.
@@ -296,83 +287,61 @@ impl<V: Entry> Page<V> {
     }
 }
 
-/// A page that is put together anew. Entries that get new neighbours are dirty, for their path may begin elsewhere.
-struct Rebuilt<V> {
-    page: Page<V>,
-    /// Index in the old page of the entry added last, if it came from there.
-    last_at: Option<usize>,
+/// Where an entry stood before the page was put together anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Origin(u32);
+
+impl Origin {
+    /// Before the first entry.
+    const BEGIN: Self = Self(0);
+    /// Nowhere.
+    const NEW: Self = Self(u32::MAX);
+
+    fn of(at: usize) -> Self {
+        Self(index(at + 1))
+    }
+
+    /// The index it had.
+    fn entry(self) -> Option<u32> {
+        if self == Self::NEW { None } else { self.0.checked_sub(1) }
+    }
+
+    /// Whether an entry that is not new stood between these two, with nothing else there.
+    const fn is_between(self, before: Self, after: Self) -> bool {
+        self.0 - 1 == before.0 && self.0 + 1 == after.0
+    }
 }
 
-impl<V: Entry> Rebuilt<V> {
+/// Entries that are put together anew.
+struct Merged<V> {
+    keys: Vec<Key>,
+    values: Vec<V>,
+    /// Of [`Origin::BEGIN`], and each entry.
+    origins: Vec<Origin>,
+}
+
+impl<V> Merged<V> {
     fn with_capacity(len: usize) -> Self {
-        let page = Page {
-            keys: Vec::with_capacity(len),
-            values: Vec::with_capacity(len),
-            gaps: Vec::with_capacity(len.saturating_sub(1)),
-            entries: Vec::with_capacity(len),
-            branches: Vec::with_capacity(len.saturating_sub(1)),
-            is_dirty: Vec::with_capacity(len),
-            ..Page::default()
-        };
-        Self { page, last_at: None }
+        let mut origins = Vec::with_capacity(len + 2);
+        origins.push(Origin::BEGIN);
+        Self { keys: Vec::with_capacity(len), values: Vec::with_capacity(len), origins }
     }
 
-    /// Adds the entry that was at index `at`.
-    fn keep(
-        &mut self,
-        key: Key,
-        value: V,
-        at: usize,
-        (entries, gaps, branches): (&[NodeRef], &[u8], &[NodeRef]),
-        was_dirty: bool,
-    ) {
-        let was_neighbour = at.checked_sub(1) == self.last_at;
-        if was_neighbour && at > 0 {
-            self.page.gaps.push(gaps[at - 1]);
-            self.page.branches.push(branches[at - 1]);
-        } else {
-            self.join(&key);
-        }
-        let is_dirty = was_dirty || !was_neighbour;
-        self.push(key, value, entries[at], is_dirty);
-        self.last_at = Some(at);
-    }
-
-    fn insert(&mut self, key: Key, value: V) {
-        self.join(&key);
-        self.push(key, value, NodeRef::NONE, true);
-        // No index is two less than none: whatever follows has a new neighbour.
-        self.last_at = Some(usize::MAX);
-    }
-
-    /// `old_last` is the index of the last entry of the old page, which had nothing after it.
-    fn finish(mut self, old_last: usize) -> Page<V> {
-        if self.last_at != Some(old_last)
-            && let Some(is_dirty) = self.page.is_dirty.last_mut()
-        {
-            *is_dirty = true;
-        }
-        if !self.page.is_dirty.contains(&true) {
-            self.page.is_dirty.clear();
-        }
-        self.page
-    }
-
-    /// Opens a gap between the last entry and `key` that was not there before.
-    fn join(&mut self, key: &Key) {
-        if let Some(last) = self.page.keys.last() {
-            self.page.gaps.push(shared(last, key));
-            self.page.branches.push(NodeRef::NONE);
-            if let Some(is_dirty) = self.page.is_dirty.last_mut() {
-                *is_dirty = true;
-            }
+    /// Adds the next entries of the old page, which are those of a range.
+    fn keep(&mut self, range: Range<usize>, entries: &mut impl Iterator<Item = (Key, V)>) {
+        for (at, (key, value)) in range.zip(entries) {
+            self.push(key, value, Origin::of(at));
         }
     }
 
-    fn push(&mut self, key: Key, value: V, entry: NodeRef, is_dirty: bool) {
-        self.page.keys.push(key);
-        self.page.values.push(value);
-        self.page.entries.push(entry);
-        self.page.is_dirty.push(is_dirty);
+    fn push(&mut self, key: Key, value: V, origin: Origin) {
+        self.keys.push(key);
+        self.values.push(value);
+        self.origins.push(origin);
     }
+}
+
+/// An index into a page, which has far fewer than 2^32 entries.
+fn index(at: usize) -> u32 {
+    u32::try_from(at).expect("entries of a page")
 }

@@ -49,7 +49,8 @@ fn push_nodes<V: Entry>(
     nodes: &mut Vec<Vec<u8>>,
 ) {
     let mut jobs = Jobs::default();
-    page.walk_over(0, is_on_path, &mut jobs);
+    let on_path = (0..).zip(is_on_path).filter(|(_, is_on_path)| **is_on_path);
+    page.note(0, on_path.map(|(entry, _)| entry), &mut jobs);
     encode_nodes(page, &jobs, encode, |node| {
         if node.len() >= 32 {
             nodes.push(node.to_vec());

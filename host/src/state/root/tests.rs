@@ -4,7 +4,7 @@ use super::*;
 use crate::state::{Account, Completeness, tests::Random};
 use alloy_primitives::{
     Address, Bytes, KECCAK256_EMPTY, keccak256,
-    map::{Entry, HashMap},
+    map::{HashMap, IndexEntry},
 };
 use alloy_trie::{
     TrieAccount,
@@ -149,7 +149,7 @@ fn history(seed: u64, blocks: usize, size: Size) {
         for _ in 0..random.below(size.changes + 1) {
             let address = random.person(size.people);
             // Each account changes once.
-            if let Entry::Vacant(entry) = changes.accounts.entry(address) {
+            if let IndexEntry::Vacant(entry) = changes.accounts.entry(address) {
                 entry.insert(change(random, &mut state, address, size));
             }
         }

@@ -113,7 +113,11 @@ impl Arithmetic {
     fn mul(&self) -> Function {
         let mut b = self.builder();
         let (x, y) = (self.tight_input(&mut b), self.tight_input(&mut b));
-        let columns = columns(&mut b, &x, &y);
+        let columns = if self.layout.is_wide {
+            columns(&mut b, &x, &y)
+        } else {
+            karatsuba(&mut b, &[&x, &y], |b, factors| columns(b, factors[0], factors[1]))
+        };
         let limbs = self.reduce(&mut b, columns);
         self.function(
             "mul",
@@ -128,14 +132,11 @@ impl Arithmetic {
     fn sqr(&self) -> Function {
         let mut b = self.builder();
         let x = self.tight_input(&mut b);
-        let twice: Vec<_> = x.iter().map(|&limb| b.times(limb, 2)).collect();
-        let columns = (0..2 * x.len() - 1).map(|k| {
-            (k.saturating_sub(x.len() - 1)..=k / 2).fold(b.constant(0), |sum, i| {
-                let product = b.mul(if 2 * i == k { x[i] } else { twice[i] }, x[k - i]);
-                b.add(sum, product)
-            })
-        });
-        let columns = columns.collect();
+        let columns = if self.layout.is_wide {
+            square_columns(&mut b, &x)
+        } else {
+            karatsuba(&mut b, &[&x], |b, factors| square_columns(b, factors[0]))
+        };
         let limbs = self.reduce(&mut b, columns);
         self.function("sqr", "a^2", vec![("a", Kind::Element)], Kind::Element, b, &limbs)
     }
@@ -396,6 +397,51 @@ pub(super) fn columns(b: &mut Builder, x: &[Value], y: &[Value]) -> Vec<Value> {
                 let product = b.mul(x[i], y[k - i]);
                 b.add(sum, product)
             })
+        })
+        .collect()
+}
+
+/// Columns of a square.
+fn square_columns(b: &mut Builder, x: &[Value]) -> Vec<Value> {
+    let twice: Vec<_> = x.iter().map(|&limb| b.times(limb, 2)).collect();
+    let columns = (0..2 * x.len() - 1).map(|k| {
+        (k.saturating_sub(x.len() - 1)..=k / 2).fold(b.constant(0), |sum, i| {
+            let product = b.mul(if 2 * i == k { x[i] } else { twice[i] }, x[k - i]);
+            b.add(sum, product)
+        })
+    });
+    columns.collect()
+}
+
+/// Columns of a product or a square from those of three of half the size for four (Karatsuba and Ofman 1962), for an even
+/// number of limbs. `factors` are the two factors, or the one of a square, as `columns` takes them.
+fn karatsuba(
+    b: &mut Builder,
+    factors: &[&[Value]],
+    columns: impl Fn(&mut Builder, &[&[Value]]) -> Vec<Value>,
+) -> Vec<Value> {
+    let half = factors[0].len() / 2;
+    let parts =
+        |part: fn(&[Value]) -> &[Value]| factors.iter().map(|factor| part(factor)).collect::<Vec<_>>();
+    let low = columns(b, &parts(|factor| &factor[..factor.len() / 2]));
+    let high = columns(b, &parts(|factor| &factor[factor.len() / 2..]));
+    let folded: Vec<Vec<_>> = factors
+        .iter()
+        .map(|factor| (0..half).map(|i| b.add(factor[i], factor[half + i])).collect())
+        .collect();
+    let all = columns(b, &folded.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let middle: Vec<_> = (0..all.len())
+        .map(|k| {
+            // (x0 + x1)(y0 + y1) - x0 y0 - x1 y1 is x0 y1 + x1 y0, column by column, each like low and high.
+            let outer = b.add(low[k], high[k]);
+            b.sub_within(all[k], outer, low[k].max + high[k].max)
+        })
+        .collect();
+    (0..4 * half - 1)
+        .map(|k| {
+            let of = |part: &[Value], start: usize| k.checked_sub(start).and_then(|k| part.get(k)).copied();
+            let parts = [of(&low, 0), of(&middle, half), of(&high, 2 * half)];
+            parts.into_iter().flatten().fold(b.constant(0), |sum, part| b.add(sum, part))
         })
         .collect()
 }

@@ -141,6 +141,13 @@ impl Builder {
         self.push(Operation::Sub(a, b), is_wide, a.min - b.max, a.max - b.min)
     }
 
+    /// a − b of which the caller knows that it lies in 0..=`max`, for a reason that intervals do not show; why is for the
+    /// caller to say. Tests check it.
+    pub(in crate::recover) fn sub_within(&mut self, a: Value, b: Value, max: u64) -> Value {
+        let (a, b, is_wide) = self.paired(a, b, false);
+        self.push(Operation::Sub(a, b), is_wide, 0, max)
+    }
+
     /// The product of two 32-bit values; wide if it must be.
     pub(in crate::recover) fn mul(&mut self, a: Value, b: Value) -> Value {
         let (must_be_wide, max) = self.fits(u128::from(a.max) * u128::from(b.max), "a product");

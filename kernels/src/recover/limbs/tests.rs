@@ -234,7 +234,7 @@ fn multiplications_are_as_few_as_the_layouts_promise() {
         let functions = arithmetic.functions();
         functions.iter().find(|f| f.name == name).unwrap().program.multiplications()
     };
-    for (form, mul, sqr) in [(IntegerForm::U64, 92, 56), (IntegerForm::U32, 424, 234)] {
+    for (form, mul, sqr) in [(IntegerForm::U64, 92, 56), (IntegerForm::U32, 324, 189)] {
         let field = Arithmetic::new(Layout::of(form), Modulus::FIELD);
         assert!(count(&field, "fe_mul") <= mul, "{} in {form}", count(&field, "fe_mul"));
         assert!(count(&field, "fe_sqr") <= sqr, "{} in {form}", count(&field, "fe_sqr"));
