@@ -12,6 +12,7 @@ mod root;
 #[cfg(test)]
 mod tests;
 mod tries;
+mod versions;
 mod view;
 mod witness;
 mod world;
@@ -21,6 +22,7 @@ pub use changes::{AccountChange, ChangeSet};
 pub use overlay::BlockState;
 pub use root::StateTrie;
 pub use tries::Tries;
+pub use versions::{Snapshot, VersionError, VersionLimits, Versions};
 pub use view::{BLOCK_HASH_HISTORY, BlockHashes, View};
 pub use witness::{Reads, Recorder, WitnessState};
 pub use world::{Completeness, World};

@@ -134,7 +134,9 @@ impl<'a> View<'a> {
     /// A changed account or slot that is not known here, or an account whose storage is to be restored but cannot
     /// be listed.
     pub fn undo(&self, changes: &ChangeSet) -> Result<ChangeSet, Unknown> {
-        let accounts = changes.accounts.iter().map(|(address, change)| {
+        let mut undo = ChangeSet::default();
+        undo.accounts.reserve(changes.accounts.len());
+        for (address, change) in &changes.accounts {
             let rewrites_all = change.storage_wiped || change.account.is_none();
             let storage = if rewrites_all {
                 self.slots(address).ok_or(Unknown(StateKey::Account(*address)))?.into_owned()
@@ -144,9 +146,9 @@ impl<'a> View<'a> {
             };
             // Slots that only the changes wrote go with the wipe.
             let account = self.account(address)?;
-            Ok((*address, AccountChange { account, storage_wiped: rewrites_all, storage }))
-        });
-        Ok(ChangeSet { accounts: accounts.collect::<Result<_, _>>()?, ..ChangeSet::default() })
+            undo.accounts.insert(*address, AccountChange { account, storage_wiped: rewrites_all, storage });
+        }
+        Ok(undo)
     }
 
     /// Whether `changes` concern an account that has storage, but neither code nor a nonce.
@@ -166,6 +168,7 @@ impl<'a> View<'a> {
 }
 
 impl<'a> Base<'a> {
+    #[inline]
     fn account(self, address: &Address) -> Result<Option<Account>, Unknown> {
         match self {
             Self::World(world) => world.account(address),
@@ -209,6 +212,7 @@ impl<'a> Base<'a> {
 }
 
 impl StateRead for View<'_> {
+    #[inline]
     fn account(&self, address: &Address) -> Result<Option<Account>, Unknown> {
         match self.layers.iter().find_map(|layer| layer.accounts.get(address)) {
             Some(change) => Ok(change.account),

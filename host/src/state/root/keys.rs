@@ -6,7 +6,7 @@ use outrider_kernels::keccak::{PayloadsBuf, keccak256};
 use rayon::prelude::*;
 
 /// Keys that one task hashes: about 50 µs of work.
-const TASK_LEN: usize = 1024;
+pub(super) const TASK_LEN: usize = 1024;
 
 /// Hashes the bytes of each item.
 pub(in crate::state) fn hash_keys<T: Sync>(items: &[T], bytes: impl Fn(&T) -> &[u8] + Sync) -> Vec<Key> {

@@ -34,7 +34,7 @@ impl Random {
 pub(in crate::state) type State = BTreeMap<Address, (Account, BTreeMap<U256, U256>)>;
 
 /// The root by alloy-trie, from nothing.
-fn expected(state: &State) -> B256 {
+pub(in crate::state) fn expected(state: &State) -> B256 {
     state_root_unhashed(state.iter().map(|(address, (account, slots))| {
         let slots = slots.iter().map(|(slot, value)| (B256::from(*slot), *value));
         let Account { nonce, balance, code_hash } = *account;
