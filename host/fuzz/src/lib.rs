@@ -1,8 +1,8 @@
-//! Fuzz targets beside those of `outrider::ingest::fuzz::TARGETS`: backends of the kernels against each other, states that
-//! witnesses tell of, and the canary, a
-//! planted fault that the fuzzer must find.
+//! Fuzz targets beside those of `outrider::ingest::fuzz::TARGETS`: backends of the kernels against each other, tries against
+//! alloy-trie, states that witnesses tell of, and the canary, a planted fault that the fuzzer must find.
 
 pub mod backends;
+pub mod tries;
 pub mod witness;
 
 /// Panics on inputs that begin with a word nobody would try: found in a second if coverage and

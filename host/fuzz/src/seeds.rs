@@ -8,7 +8,7 @@ use outrider::{
     generate::{GenerateOptions, Generator, Kind},
     ingest::fuzz::TARGETS,
 };
-use outrider_fuzz::{backends, witness};
+use outrider_fuzz::{backends, tries, witness};
 use serde_json::{Map, Value};
 use std::{
     fs,
@@ -23,8 +23,9 @@ fn main() -> Result<()> {
     blockchain_tests(&seeds)?;
     chains(&seeds)?;
     backends(&seeds)?;
+    tries(&seeds)?;
     witnesses(&seeds)?;
-    for target in TARGETS.iter().chain(backends::TARGETS).chain(witness::TARGETS) {
+    for target in TARGETS.iter().chain(backends::TARGETS).chain(tries::TARGETS).chain(witness::TARGETS) {
         anyhow::ensure!(seeds.0.join(target.name).is_dir(), "no seeds for {}", target.name);
     }
     Ok(())
@@ -123,6 +124,20 @@ fn backends(seeds: &Seeds) -> Result<()> {
     for len in [0, 50, 135, 136, 200] {
         let payloads: Vec<u8> = [12, len].into_iter().chain((0..=u8::MAX).cycle().take(2000)).collect();
         seeds.write("keccak_backends", &len.to_string(), &payloads)?;
+    }
+    Ok(())
+}
+
+/// Each kind of command between commits, and all of them mixed.
+fn tries(seeds: &Seeds) -> Result<()> {
+    for target in tries::TARGETS {
+        for kind in 0..6 {
+            let command = |i: u8| [if i % 5 == 4 { 6 } else { kind + 8 * (i % 9) }, i / 2, 3 * i, 7 * i];
+            let alone: Vec<u8> = (0..30).flat_map(command).collect();
+            seeds.write(target.name, &kind.to_string(), &alone)?;
+        }
+        let mixed: Vec<u8> = (0..=u8::MAX).map(|i| i.wrapping_mul(37) ^ 5).collect();
+        seeds.write(target.name, "mixed", &mixed)?;
     }
     Ok(())
 }
