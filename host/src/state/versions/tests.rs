@@ -6,7 +6,7 @@ use crate::state::{
     root::tests::{Size, State, change, expected, world},
     tests::Random,
 };
-use alloy_primitives::{Address, U256, map::Entry};
+use alloy_primitives::{Address, U256, map::IndexEntry};
 use std::collections::BTreeMap;
 
 const SIZE: Size = Size { people: 16, changes: 8, slots: 6, written: 4 };
@@ -26,7 +26,7 @@ fn draw(random: &mut Random, state: &mut State) -> ChangeSet {
     let mut changes = ChangeSet::default();
     for _ in 0..random.below(SIZE.changes + 1) {
         let address = random.person(SIZE.people);
-        if let Entry::Vacant(entry) = changes.accounts.entry(address) {
+        if let IndexEntry::Vacant(entry) = changes.accounts.entry(address) {
             entry.insert(change(random, state, address, SIZE));
         }
     }
