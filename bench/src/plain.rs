@@ -314,7 +314,7 @@ mod tests {
 
     #[test]
     fn the_plain_pipeline_finds_the_roots_of_generated_chains() {
-        for (kind, accounts) in [(Kind::Mixed, 40), (Kind::Mixed, 3_000), (Kind::Transfers, 200_000)] {
+        for (kind, accounts) in [(Kind::Mixed, 40), (Kind::Mixed, 3_000), (Kind::Transfers, 60_000)] {
             let options = GenerateOptions { kind, txs_per_block: 300, blocks: 3, accounts, seed: 9 };
             let mut generator = Generator::new(&options).unwrap();
             let spec = generator.chain().spec().clone();

@@ -11,6 +11,7 @@ mod generate;
 mod recover;
 mod run;
 mod selftest;
+mod witness;
 
 use audit::AuditArgs;
 use cache_dir::cache_dir;

@@ -9,13 +9,15 @@ use std::{
 };
 
 use super::{
-    block::decode_block,
+    block::{BLOCK_BYTES_MAX, decode_block},
     blockchain_test,
     case::{BlockBytes, BlockInput, Blocks, Case, Completeness, Expectation, GenesisHeader, Prestate},
     chain::ChainReader,
     error::{IngestError, IngestFault},
     files::{self, JSON_FILE_BYTES_MAX},
-    genesis, prestate,
+    genesis::{self, read_genesis},
+    prestate,
+    witness::{WITNESS_FILE_BYTES_MAX, Witness},
 };
 use crate::spec::ChainSpec;
 
@@ -42,7 +44,7 @@ pub fn open(path: &Path) -> Result<Source, IngestError> {
         search.units.push(unit_of_file(path)?);
     }
     if search.units.is_empty() {
-        let kinds = "neither blocks (block.json) nor a chain (genesis.json and chain.rlp) nor tests (*.json)";
+        let kinds = "neither blocks (block.json or block.rlp) nor a chain (genesis.json and chain.rlp) nor tests (*.json)";
         return Err(IngestError::new(path, "", IngestFault::NotRecognised(kinds.to_owned())));
     }
     Ok(Source { units: search.units.into_iter(), ready: VecDeque::new() })
@@ -86,6 +88,8 @@ enum Unit {
 }
 
 const BLOCK: &str = "block.json";
+const BLOCK_RLP: &str = "block.rlp";
+const WITNESS: &str = "witness.json";
 const PRESTATE: &str = "prestate.json";
 const BLOCK_HASHES: &str = "block_hashes.json";
 const GENESIS: &str = "genesis.json";
@@ -99,7 +103,7 @@ fn unit_of_file(path: &Path) -> Result<Unit, IngestError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let plain = name.strip_suffix(".gz").unwrap_or(&name);
     match plain {
-        BLOCK | PRESTATE | BLOCK_HASHES => Ok(Unit::Block(folder.to_owned())),
+        BLOCK | BLOCK_RLP | WITNESS | PRESTATE | BLOCK_HASHES => Ok(Unit::Block(folder.to_owned())),
         GENESIS | CHAIN => Ok(Unit::Chain(folder.to_owned())),
         _ if plain.ends_with(".json") => Ok(Unit::Tests(path.to_owned())),
         _ => Err(IngestError::new(
@@ -118,7 +122,7 @@ struct Search {
 
 impl Search {
     fn folder(&mut self, folder: &Path, depth: usize) -> Result<(), IngestError> {
-        if find(folder, BLOCK).is_some() {
+        if find(folder, BLOCK).is_some() || find(folder, BLOCK_RLP).is_some() {
             self.units.push(Unit::Block(folder.to_owned()));
             return Ok(());
         }
@@ -210,9 +214,15 @@ fn read_as<T>(path: &Path, parse: impl FnOnce(&[u8]) -> Result<T, String>) -> Re
 }
 
 fn read_block_folder(folder: &Path) -> Result<Case, IngestError> {
-    let block_path = find_or_missing(folder, BLOCK)?;
-    let block = files::read(&block_path, JSON_FILE_BYTES_MAX)
-        .map_err(|fault| IngestError::new(&block_path, "", fault))?;
+    let bytes = read_block(folder)?;
+    let witness = match find(folder, WITNESS) {
+        Some(path) => Some(
+            files::read(&path, WITNESS_FILE_BYTES_MAX)
+                .and_then(|json| Witness::parse(&json).map_err(IngestFault::Json))
+                .map_err(|fault| IngestError::new(&path, "", fault))?,
+        ),
+        None => None,
+    };
     let mut prestate = match find(folder, PRESTATE) {
         Some(path) => Some(read_as(&path, prestate::parse_touched_prestate)?),
         None => None,
@@ -223,29 +233,43 @@ fn read_block_folder(folder: &Path) -> Result<Case, IngestError> {
             prestate.block_hashes = block_hashes;
         }
     }
-    let input = BlockInput {
-        bytes: BlockBytes::RpcJson(block.into()),
-        expectation: Expectation::Valid,
-        stated_hash: None,
-        stated_senders: None,
+    let spec = match find(folder, GENESIS) {
+        Some(path) => files::read(&path, JSON_FILE_BYTES_MAX)
+            .and_then(|json| genesis::parse_rules(&json))
+            .map_err(|fault| IngestError::new(&path, "", fault))?,
+        None => ChainSpec::mainnet(),
     };
+    let input =
+        BlockInput { bytes, expectation: Expectation::Valid, stated_hash: None, stated_senders: None };
     Ok(Case {
         path: folder.to_owned(),
         name: None,
-        spec: ChainSpec::mainnet(),
+        spec,
         genesis: None,
-        prestate,
+        // What is proven is worth more than what is said.
+        prestate: prestate.filter(|_| witness.is_none()),
+        witness,
         blocks: Blocks::from_memory(vec![input]),
         expected: None,
     })
 }
 
+/// The block of a block folder; as RLP if there are both forms, because that holds the ommers.
+fn read_block(folder: &Path) -> Result<BlockBytes, IngestError> {
+    if let Some(path) = find(folder, BLOCK_RLP) {
+        let rlp = files::read(&path, BLOCK_BYTES_MAX as u64);
+        let rlp = rlp.map_err(|fault| IngestError::new(&path, "", fault))?;
+        return Ok(BlockBytes::Rlp(rlp.into()));
+    }
+    let path = find_or_missing(folder, BLOCK)?;
+    let json = files::read(&path, JSON_FILE_BYTES_MAX);
+    Ok(BlockBytes::RpcJson(json.map_err(|fault| IngestError::new(&path, "", fault))?.into()))
+}
+
 fn read_chain_folder(folder: &Path) -> Result<Case, IngestError> {
     let genesis_path = find_or_missing(folder, GENESIS)?;
     let chain_path = find_or_missing(folder, CHAIN)?;
-    let genesis = files::read(&genesis_path, JSON_FILE_BYTES_MAX)
-        .and_then(|json| genesis::parse(&json))
-        .map_err(|fault| IngestError::new(&genesis_path, "", fault))?;
+    let genesis = read_genesis(&genesis_path)?;
 
     let reader = files::open(&chain_path).map_err(|error| IngestError::new(&chain_path, "", error))?;
     let mut chain = ChainReader::new(&chain_path, reader);
@@ -265,6 +289,7 @@ fn read_chain_folder(folder: &Path) -> Result<Case, IngestError> {
         spec: genesis.spec,
         genesis: Some(GenesisHeader::Unrooted { header: Box::new(genesis.header), exported_hash }),
         prestate: Some(prestate),
+        witness: None,
         blocks: Blocks::from_chain(chain),
         expected: None,
     })

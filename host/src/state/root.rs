@@ -1,9 +1,10 @@
 //! The root of a whole state, kept up to date from block to block.
 
-mod keys;
-mod leaf;
+pub(super) mod keys;
+pub(super) mod leaf;
+mod nodes;
 #[cfg(test)]
-pub(in crate::state) mod tests;
+pub(super) mod tests;
 
 use self::{
     keys::{hash_keys, hash_slots},
@@ -75,8 +76,9 @@ impl StateTrie {
         let tasks: Vec<Vec<Change<AccountLeaf>>> = tasks.collect();
         let mut leaves = Vec::with_capacity(changes.len());
         tasks.into_iter().for_each(|task| leaves.extend(task));
-        let concerned: Vec<usize> =
-            (0..changes.len()).filter(|&at| leaves[at].1.is_none() && concerns_storage(changes[at].1)).collect();
+        let concerned: Vec<usize> = (0..changes.len())
+            .filter(|&at| leaves[at].1.is_none() && concerns_storage(changes[at].1))
+            .collect();
         let written: Vec<(Key, &AccountChange)> =
             concerned.iter().map(|&at| (leaves[at].0, changes[at].1)).collect();
         self.update_storages(&written);

@@ -11,3 +11,4 @@ mod program;
 mod recover;
 mod run;
 mod surface;
+mod witness;

@@ -8,7 +8,7 @@ use alloy_trie::{EMPTY_ROOT_HASH, TrieAccount};
 
 /// An account with the root of its storage. Most have neither code nor storage, and less than 2^128 wei: those take 32 bytes.
 #[derive(Clone, Debug)]
-pub(super) struct AccountLeaf {
+pub(in crate::state) struct AccountLeaf {
     nonce: u64,
     /// The low half of the balance, in wei.
     balance: [u64; 2],
@@ -30,7 +30,7 @@ impl Rest {
 }
 
 impl AccountLeaf {
-    pub(super) fn new(account: &Account, storage_root: B256) -> Self {
+    pub(in crate::state) fn new(account: &Account, storage_root: B256) -> Self {
         let [a, b, c, d] = account.balance.into_limbs();
         let rest = Rest { balance: [c, d], storage_root, code_hash: account.code_hash };
         let rest = (rest != Rest::NOTHING).then(|| Box::new(rest));
@@ -38,7 +38,7 @@ impl AccountLeaf {
     }
 
     /// Appends the bytes that the trie stores (Yellow Paper, section 4.1).
-    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+    pub(in crate::state) fn encode(&self, out: &mut Vec<u8>) {
         let [a, b] = self.balance;
         let Rest { balance: [c, d], storage_root, code_hash } =
             *self.rest.as_deref().unwrap_or(&Rest::NOTHING);
@@ -86,11 +86,11 @@ fn put_number(number: u128, item: &mut [u8; ITEM_LEN_MAX], at: usize) -> usize {
 
 /// The value of a slot, which is not zero.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct SlotLeaf(pub(super) U256);
+pub(in crate::state) struct SlotLeaf(pub(in crate::state) U256);
 
 impl SlotLeaf {
     /// Appends the bytes that the trie stores.
-    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+    pub(in crate::state) fn encode(&self, out: &mut Vec<u8>) {
         self.0.encode(out);
     }
 }

@@ -110,6 +110,16 @@ pub(in crate::state) fn change(
     AccountChange { account: Some(account), storage_wiped, storage }
 }
 
+/// A state that may have as many people as half of them.
+pub(in crate::state) fn state_of(random: &mut Random, size: Size) -> State {
+    let mut state = State::new();
+    for _ in 0..size.people / 2 {
+        let address = random.person(size.people);
+        change(random, &mut state, address, size);
+    }
+    state
+}
+
 /// A state of the history, and the way from and to the one before it.
 struct Step {
     parent: usize,
@@ -122,11 +132,7 @@ struct Step {
 fn history(seed: u64, blocks: usize, size: Size) {
     println!("seed {seed}");
     let random = &mut Random(seed);
-    let mut genesis = State::new();
-    for _ in 0..size.people / 2 {
-        let address = random.person(size.people);
-        change(random, &mut genesis, address, size);
-    }
+    let genesis = state_of(random, size);
     let mut world = world(&genesis);
     let mut trie = StateTrie::new(&world);
     let root = expected(&genesis);

@@ -6,7 +6,7 @@ use crate::state::{
     root::tests::{Size, State, change, expected, world},
     tests::Random,
 };
-use alloy_primitives::{Address, U256, map::IndexEntry};
+use alloy_primitives::{Address, U256};
 use std::collections::BTreeMap;
 
 const SIZE: Size = Size { people: 16, changes: 8, slots: 6, written: 4 };
@@ -26,8 +26,8 @@ fn draw(random: &mut Random, state: &mut State) -> ChangeSet {
     let mut changes = ChangeSet::default();
     for _ in 0..random.below(SIZE.changes + 1) {
         let address = random.person(SIZE.people);
-        if let IndexEntry::Vacant(entry) = changes.accounts.entry(address) {
-            entry.insert(change(random, state, address, SIZE));
+        if !changes.accounts.contains_key(&address) {
+            changes.accounts.insert(address, change(random, state, address, SIZE));
         }
     }
     changes
