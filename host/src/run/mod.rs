@@ -1,6 +1,7 @@
 //! Run: cases through the whole flow, block by block, with every check that can be made.
 //!
-//! While one block executes, the next is decoded and its senders are recovered. A block that does
+//! While one block executes and its roots are hashed, the next is decoded and its senders are recovered, so that two
+//! blocks are in memory at most. A block that does
 //! not come out as its header says, or that a lane calls invalid, is executed once more by
 //! sequential revm, with senders recovered anew by scalar code: that run alone condemns.
 
