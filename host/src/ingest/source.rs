@@ -15,9 +15,11 @@ use super::{
     chain::ChainReader,
     error::{IngestError, IngestFault},
     files::{self, JSON_FILE_BYTES_MAX},
-    genesis, prestate,
+    genesis::{self, ParsedGenesis},
+    prestate,
 };
 use crate::spec::ChainSpec;
+use alloy_primitives::B256;
 
 /// Deepest nesting of folders that is searched.
 const FOLDER_DEPTH_MAX: usize = 32;
@@ -240,12 +242,40 @@ fn read_block_folder(folder: &Path) -> Result<Case, IngestError> {
     })
 }
 
+/// Reads a genesis file, or that of a chain folder: a case without blocks.
+///
+/// # Errors
+/// What cannot be read, or is no genesis file.
+pub fn open_genesis(path: &Path) -> Result<Case, IngestError> {
+    let file = if path.is_dir() { find_or_missing(path, GENESIS)? } else { path.to_owned() };
+    let genesis = read_genesis(&file)?;
+    Ok(chain_case(path, genesis, None, Blocks::from_memory(Vec::new())))
+}
+
+fn read_genesis(path: &Path) -> Result<ParsedGenesis, IngestError> {
+    files::read(path, JSON_FILE_BYTES_MAX)
+        .and_then(|json| genesis::parse(&json))
+        .map_err(|fault| IngestError::new(path, "", fault))
+}
+
+fn chain_case(path: &Path, genesis: ParsedGenesis, exported_hash: Option<B256>, blocks: Blocks) -> Case {
+    let completeness = Completeness::Whole;
+    let prestate = Prestate { accounts: genesis.accounts, completeness, ..Prestate::default() };
+    Case {
+        path: path.to_owned(),
+        name: None,
+        spec: genesis.spec,
+        genesis: Some(GenesisHeader::Unrooted { header: Box::new(genesis.header), exported_hash }),
+        prestate: Some(prestate),
+        blocks,
+        expected: None,
+    }
+}
+
 fn read_chain_folder(folder: &Path) -> Result<Case, IngestError> {
     let genesis_path = find_or_missing(folder, GENESIS)?;
     let chain_path = find_or_missing(folder, CHAIN)?;
-    let genesis = files::read(&genesis_path, JSON_FILE_BYTES_MAX)
-        .and_then(|json| genesis::parse(&json))
-        .map_err(|fault| IngestError::new(&genesis_path, "", fault))?;
+    let genesis = read_genesis(&genesis_path)?;
 
     let reader = files::open(&chain_path).map_err(|error| IngestError::new(&chain_path, "", error))?;
     let mut chain = ChainReader::new(&chain_path, reader);
@@ -257,17 +287,7 @@ fn read_chain_folder(folder: &Path) -> Result<Case, IngestError> {
         }
         None => None,
     };
-    let completeness = Completeness::Whole;
-    let prestate = Prestate { accounts: genesis.accounts, completeness, ..Prestate::default() };
-    Ok(Case {
-        path: folder.to_owned(),
-        name: None,
-        spec: genesis.spec,
-        genesis: Some(GenesisHeader::Unrooted { header: Box::new(genesis.header), exported_hash }),
-        prestate: Some(prestate),
-        blocks: Blocks::from_chain(chain),
-        expected: None,
-    })
+    Ok(chain_case(folder, genesis, exported_hash, Blocks::from_chain(chain)))
 }
 
 fn read_tests(path: &Path) -> Result<Vec<Result<Case, IngestError>>, IngestError> {
