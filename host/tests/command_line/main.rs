@@ -10,4 +10,6 @@ mod mismatch;
 mod program;
 mod recover;
 mod run;
+mod state;
+mod state_crash;
 mod surface;
