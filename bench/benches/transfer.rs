@@ -52,7 +52,7 @@ fn by_revm<T>(
     end: impl FnOnce(&mut State<WrapDatabaseRef<AsDatabase<'_, World>>>) -> T,
 ) -> (Outcome, T) {
     let state =
-        State::builder().with_database(WrapDatabaseRef(AsDatabase(world))).with_bundle_update().build();
+        State::builder().with_database(WrapDatabaseRef(AsDatabase::new(world))).with_bundle_update().build();
     let evm = EthEvmFactory::default().create_evm(state, block.spec.evm_env(block.header));
     let mut executor = EthBlockExecutor::new(evm, execution_context(block), block.spec, Receipts);
     for (tx, sender) in block.transactions.iter().zip(block.senders) {

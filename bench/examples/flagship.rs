@@ -106,7 +106,11 @@ fn ours(folder: &Path, way: &str) -> Turn {
     let blocks = case.blocks.by_ref().map(|block| block.expect("a readable block"));
     case.blocks = Blocks::from_memory(blocks.collect());
     let loaded = Loaded::new(case).expect("a genesis state");
-    let options = Options { lanes: if way == "evm" { LaneSet::Evm } else { LaneSet::All }, check: false };
+    let options = Options {
+        lanes: if way == "evm" { LaneSet::Evm } else { LaneSet::All },
+        check: false,
+        witnesses: false,
+    };
     let (accelerator, senders) = (Accelerator::cpu(), SenderCache::default());
     let mut turn = Turn::default();
     let (start, cores) = (Instant::now(), core_time());

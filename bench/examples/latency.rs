@@ -45,7 +45,7 @@ fn main() {
 
 fn measure(folder: &Path, json: bool) {
     let accelerator = Accelerator::cpu();
-    let options = Options { lanes: LaneSet::All, check: false };
+    let options = Options { lanes: LaneSet::All, check: false, witnesses: false };
     let loaded = || Loaded::new(chains::open(folder)).expect("a genesis state");
     let mut ours = [("ours, cold", loaded()), ("ours, cached", loaded())];
     let (first, blocks) = chains::plain(folder);

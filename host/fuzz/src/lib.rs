@@ -1,7 +1,9 @@
-//! Fuzz targets beside those of `outrider::ingest::fuzz::TARGETS`: backends of the kernels against each other, and the canary, a
+//! Fuzz targets beside those of `outrider::ingest::fuzz::TARGETS`: backends of the kernels against each other, states that
+//! witnesses tell of, and the canary, a
 //! planted fault that the fuzzer must find.
 
 pub mod backends;
+pub mod witness;
 
 /// Panics on inputs that begin with a word nobody would try: found in a second if coverage and
 /// comparisons guide the search, and never if they do not.

@@ -8,7 +8,7 @@ use outrider::{
     generate::{GenerateOptions, Generator, Kind},
     ingest::fuzz::TARGETS,
 };
-use outrider_fuzz::backends;
+use outrider_fuzz::{backends, witness};
 use serde_json::{Map, Value};
 use std::{
     fs,
@@ -23,7 +23,8 @@ fn main() -> Result<()> {
     blockchain_tests(&seeds)?;
     chains(&seeds)?;
     backends(&seeds)?;
-    for target in TARGETS.iter().chain(backends::TARGETS) {
+    witnesses(&seeds)?;
+    for target in TARGETS.iter().chain(backends::TARGETS).chain(witness::TARGETS) {
         anyhow::ensure!(seeds.0.join(target.name).is_dir(), "no seeds for {}", target.name);
     }
     Ok(())
@@ -95,6 +96,20 @@ fn chains(seeds: &Seeds) -> Result<()> {
     }
     seeds.write("chain_rlp", "mixed", &chain)?;
     seeds.write("raw_lines", "mixed", lines.as_bytes())
+}
+
+/// A witness of a state without accounts, and commands that make nodes upon nodes.
+fn witnesses(seeds: &Seeds) -> Result<()> {
+    let json = r#"{"state":["0x80"],"codes":["0x6000"],"keys":[],"headers":[]}"#;
+    seeds.write("witness_json", "empty", json.as_bytes())?;
+    // A leaf of a slot, an account with that storage, and the account below a branch.
+    let slot = [4, 1, 0, 9];
+    let account = [3, 2, 0, 0];
+    seeds.write("witness_state", "account", &[&slot[..], &account].concat())?;
+    let branch = [1, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    seeds.write("witness_state", "branch", &[&slot[..], &[3, 1, 1, 0], &branch].concat())?;
+    seeds.write("witness_state", "branches", &[&[3, 0, 64, 0][..], &branch.repeat(64)].concat())?;
+    seeds.write("witness_state", "extension", &[&slot[..], &[2, 0x11, 3, 1, 2, 3, 0]].concat())
 }
 
 /// Batches of each kind of item, alone and mixed, and payloads around the block length.

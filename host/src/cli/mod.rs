@@ -13,6 +13,7 @@ mod recover;
 mod run;
 mod selftest;
 mod state;
+mod witness;
 
 use audit::AuditArgs;
 use cache_dir::cache_dir;

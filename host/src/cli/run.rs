@@ -1,7 +1,8 @@
 //! `outrider run`.
 
 use super::{
-    DeviceArgs, EXIT_BAD_INPUT, EXIT_MATCH, EXIT_MISMATCH, Failure, audit::AuditArgs, complain, written,
+    DeviceArgs, EXIT_BAD_INPUT, EXIT_MATCH, EXIT_MISMATCH, Failure, audit::AuditArgs, complain,
+    witness::WitnessFolder, written,
 };
 use clap::{Args, ValueEnum};
 use outrider::{
@@ -21,7 +22,9 @@ use std::{
 
 const EXAMPLES: &str = "\
 What PATH may be, by looking:
-  a block folder       block.json[.gz], prestate.json[.gz], optional block_hashes.json
+  a block folder       block.json[.gz], prestate.json[.gz], optional block_hashes.json; or
+                       block.rlp[.gz] or block.json[.gz], witness.json[.gz] (debug_executionWitness),
+                       genesis.json[.gz] with the rules unless they are mainnet's
   a chain folder       genesis.json[.gz] and chain.rlp[.gz], as `geth export` writes it
   a test file          an execution-spec blockchain test, .json[.gz]
   a folder             of block folders or of test files
@@ -30,6 +33,8 @@ Examples:
   outrider run fixtures/chains/mixed
   outrider run --device gpu --check fixtures/chains/hot
   outrider run --device gpu --audit batch --keep-mismatches /tmp/wrong fixtures/chains/hot
+  outrider run --write-witness /tmp/witnesses fixtures/chains/mixed
+  outrider run /tmp/witnesses
   outrider run --lanes evm --threads 1 --json BLOCK_FOLDER | jq .match
   outrider run --data /tmp/data CHAIN_FOLDER      (after `outrider state init /tmp/data CHAIN_FOLDER`)";
 
@@ -50,6 +55,9 @@ pub(crate) struct RunArgs {
     /// Run sequential revm as well and compare complete post-state, receipts and logs
     #[arg(long)]
     check: bool,
+    /// Write a folder with block and witness for each block that runs on a whole state
+    #[arg(long, value_name = "DIR")]
+    write_witness: Option<PathBuf>,
     /// Threads [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
@@ -85,9 +93,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, Failure> {
             Lanes::Evm => LaneSet::Evm,
         },
         check: args.check,
+        witnesses: args.write_witness.is_some(),
     };
     let senders = SenderCache::default();
     let mut printer = Printer::new(args.json);
+    let mut witnesses = args.write_witness.as_deref().map(WitnessFolder::new);
+    let mut unwritable = None;
     let mut total = Total::default();
     let mut has_mismatch = false;
     let mut all = Times::default();
@@ -96,6 +107,19 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, Failure> {
             match &event {
                 Event::Block(report) => {
                     total.add(report);
+                    match (&report.witness, &mut witnesses) {
+                        (Some(Ok(block)), Some(folder)) => {
+                            if let Err(error) = folder.write(block) {
+                                unwritable = Some(folder.complaint(&error));
+                                return Err(error);
+                            }
+                        }
+                        (Some(Err(error)), _) => {
+                            complain(format_args!("{}: no witness: {error}", report.path.display()));
+                            has_mismatch = true;
+                        }
+                        _ => {}
+                    }
                     has_mismatch |= !report.matched && !report.is_malformed && report.needs.is_none();
                 }
                 Event::Unreadable(_) => total.unreadable += 1,
@@ -108,6 +132,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, Failure> {
             Some(store) => run::run_on_store(store, path, &accelerator, &senders, &options, sink),
         };
         let times = match times {
+            Err(RunError::Output(_)) if unwritable.is_some() => {
+                return Err(Failure::bad_input(unwritable.unwrap_or_default()));
+            }
             Err(RunError::Output(error)) => return written(Err(error)).map(|()| EXIT_MATCH),
             times => times?,
         };
@@ -115,6 +142,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, Failure> {
     }
     total.finish(&all, startup);
     printer.total(&total, DeviceReport::of(&accelerator).as_ref())?;
+    if let Some(WitnessFolder { written, .. }) = witnesses.filter(|_| !args.json) {
+        complain(format_args!("{written} witnesses written"));
+    }
     Ok(if has_mismatch {
         EXIT_MISMATCH
     } else if total.matched < total.blocks || total.unreadable > 0 {
@@ -159,7 +189,7 @@ struct Printer {
     out: io::BufWriter<io::Stdout>,
 }
 
-const HEADING: &str = "     block fork                txs  transf   evm  redo         gas checks   ingest  recover     plan  execute  reconc.     root        tx/s  ";
+const HEADING: &str = "     block fork                txs  transf   evm  redo         gas checks   ingest  recover     plan  execute  reconc.     root        tx/s  verdict";
 
 impl Printer {
     fn new(json: bool) -> Self {
@@ -227,11 +257,12 @@ impl Printer {
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
         let rate = report.transactions as f64 / seconds.sum().max(1e-9);
         let verdict = match (&report.exception, report.matched) {
-            (None, true) => String::new(),
-            (Some(exception), true) => format!("invalid as expected: {exception}"),
+            (None, true) if report.unchecked.is_empty() => report.verdict.to_string(),
+            (None, true) => format!("{}, unchecked: {}", report.verdict, report.unchecked.join(", ")),
+            (Some(exception), true) => format!("{} as expected: {exception}", report.verdict),
             (_, false) => match &report.needs {
-                Some(key) => format!("NEEDS {key}"),
-                None if report.is_malformed => "INVALID".to_owned(),
+                Some(key) => format!("{} {key}", report.verdict),
+                None if report.is_malformed => report.verdict.to_string(),
                 None => "MISMATCH".to_owned(),
             },
         };

@@ -47,7 +47,7 @@ enum StateCommand {
     Init {
         /// Folder of the store
         dir: PathBuf,
-        /// A genesis file, or a chain folder with one
+        /// A genesis file, a chain folder with one, or mainnet
         genesis: PathBuf,
         /// Blocks that a reorganisation can take back after a restart
         #[arg(long, default_value_t = Limits::default().reorg_depth, value_name = "N",
@@ -87,7 +87,7 @@ enum StateCommand {
         dir: PathBuf,
         /// The `alloc` object, plain or compressed
         file: PathBuf,
-        /// The chain: a genesis file, or a chain folder with one
+        /// The chain: a genesis file, a chain folder with one, or mainnet
         #[arg(long, value_name = "PATH")]
         genesis: PathBuf,
         /// The headers that lead to the state, the state's own last [default: the genesis block]

@@ -6,7 +6,7 @@ use crate::{
     lanes::{Executed, ExecutionError, sequential},
     reconcile::block_roots,
     spec::{ChainSpec, Fork, SpecError},
-    state::{BlockHashes, StateTrie, View, World},
+    state::{BlockHashes, StateTrie, Tries, View, World},
 };
 use alloy_consensus::{Block, BlockBody, Header, Transaction, proofs};
 use alloy_eips::{
@@ -113,7 +113,7 @@ impl ChainBuilder {
             withdrawals: withdrawals.as_deref(),
         };
         let view = View::from(&self.world).with_hashes(&self.hashes);
-        let executed = sequential::execute(&context, view, Some(&self.trie))?;
+        let executed = sequential::execute(&context, view, Some(Tries::Whole(&self.trie)))?;
         self.world.apply(&executed.changes);
         let roots = block_roots(&executed.receipts);
         header.state_root = self.trie.update(&executed.changes);

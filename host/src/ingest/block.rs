@@ -224,6 +224,12 @@ fn header_of_item(item: &Item<'_>, error_at: HeaderErrorAt<'_>) -> Result<Header
     decode_header(Items::of_payload(item.payload), error_at)
 }
 
+/// A header alone.
+pub(super) fn header_from_rlp(rlp: &[u8]) -> Result<Header, DecodeError> {
+    let error_at = |field, fault| DecodeError::Header { field, fault };
+    decode_header(Items::of_list(rlp).map_err(|fault| error_at("rlp", fault))?, &error_at)
+}
+
 /// The number field of a block's header, without decoding the rest.
 pub(super) fn peek_number(block: &[u8]) -> Option<u64> {
     let mut fields = Items::of_list(block).ok()?.list().ok()?;

@@ -109,6 +109,7 @@ impl CaseParts {
             spec: self.spec,
             genesis: Some(GenesisHeader::Sealed(Box::new(self.genesis))),
             prestate: Some(self.prestate),
+            witness: None,
             blocks: Blocks::from_memory(self.blocks),
             expected: Some(self.expected),
         }

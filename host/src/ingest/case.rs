@@ -7,6 +7,7 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 
 use super::chain::ChainReader;
 use super::error::IngestError;
+use super::witness::Witness;
 use crate::spec::ChainSpec;
 
 /// Blocks to execute, and all that is known around them.
@@ -24,6 +25,8 @@ pub struct Case {
     /// The state that the first block starts from. `None` where a block folder has none: then
     /// nothing can be executed, and only hashes and senders can be checked.
     pub prestate: Option<Prestate>,
+    /// What proves the state that the block of a block folder starts from, instead of a pre-state.
+    pub witness: Option<Witness>,
     /// The blocks, in file order.
     pub blocks: Blocks,
     /// How the chain must end, where that is known.

@@ -19,6 +19,7 @@ use super::{
     files, genesis, prestate,
     raw_lines::RawLines,
     transaction::decode_raw_transaction,
+    witness::Witness,
 };
 
 /// Most bytes that the gzip target decompresses.
@@ -40,6 +41,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "prestate_json", run: prestate_json },
     Target { name: "block_hashes_json", run: block_hashes_json },
     Target { name: "genesis_json", run: genesis_json },
+    Target { name: "witness_json", run: witness_json },
     Target { name: "chain_rlp", run: chain_rlp },
     Target { name: "blockchain_test", run: blockchain_test },
     Target { name: "raw_transaction", run: raw_transaction },
@@ -83,6 +85,15 @@ pub fn block_hashes_json(bytes: &[u8]) {
 pub fn genesis_json(bytes: &[u8]) {
     if let Ok(genesis) = genesis::parse(bytes) {
         assert!(genesis.accounts.is_sorted_by(|a, b| a.0 < b.0));
+    }
+}
+
+/// A witness file.
+pub fn witness_json(bytes: &[u8]) {
+    if let Ok(witness) = Witness::parse(bytes) {
+        let mut json = Vec::new();
+        witness.write_json(&mut json).expect("memory takes it");
+        assert!(Witness::parse(&json) == Ok(witness), "what is written is what is read");
     }
 }
 

@@ -1,15 +1,21 @@
 //! Genesis files as geth reads them: fork schedule, header fields, accounts.
+//!
+//! Fields and forks become alloy-genesis's types; the accounts, which can be millions, are read by our own bounded
+//! reader, because alloy's keeps each as a map entry with options and does not say where a fault is.
 
 use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH, Header};
 use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
-use alloy_genesis::{ChainConfig, Genesis};
+use alloy_genesis::ChainConfig;
 use alloy_primitives::{Address, B64, B256, keccak256};
 use serde::Deserialize;
 use serde_json::Value;
 
+use std::path::Path;
+
 use super::{
     case::PrestateAccount,
-    error::{FieldFault, IngestFault},
+    error::{FieldFault, IngestError, IngestFault},
+    files::{self, JSON_FILE_BYTES_MAX},
     json::{self, BoundedValue, Scalar},
     prestate::Accounts,
 };
@@ -19,19 +25,66 @@ use crate::spec::{ChainSpec, Fork};
 const INITIAL_BASE_FEE: u64 = 1_000_000_000;
 
 /// What a genesis file says.
-#[derive(Debug)]
-pub(super) struct ParsedGenesis {
-    pub(super) spec: ChainSpec,
-    /// Block 0 without its state root.
-    pub(super) header: Header,
-    pub(super) accounts: Vec<(Address, PrestateAccount)>,
+#[derive(Debug, Clone)]
+pub struct Genesis {
+    /// The rules of the chain. The merge is [unresolved](ChainSpec::unresolved_merge) where it lies ahead.
+    pub spec: ChainSpec,
+    /// Block 0, its state root zero: that follows from the accounts.
+    pub header: Header,
+    /// The accounts, by ascending address, none twice.
+    pub accounts: Vec<(Address, PrestateAccount)>,
+}
+
+/// Ethereum mainnet's genesis file, which the program carries with it.
+static MAINNET: &[u8] = include_bytes!("../../../fixtures/mainnet/genesis/genesis.json.gz");
+
+/// Ethereum mainnet's genesis: 8,893 accounts, the presale of 2014.
+///
+/// # Panics
+/// Never: the file is a constant, and a test reads it.
+pub fn mainnet_genesis() -> Genesis {
+    let json = files::gunzip(MAINNET, JSON_FILE_BYTES_MAX).expect("the file is a constant");
+    parse(&json).expect("the file is a constant")
+}
+
+/// Reads a genesis file, plain or gzip.
+///
+/// # Errors
+/// What is wrong, with the file and the field.
+pub fn read_genesis(path: &Path) -> Result<Genesis, IngestError> {
+    files::read(path, JSON_FILE_BYTES_MAX)
+        .and_then(|json| parse(&json))
+        .map_err(|fault| IngestError::new(path, "", fault))
+}
+
+/// Parses what a genesis file says of the rules alone; whatever accounts there are are passed over.
+///
+/// # Errors
+/// What is wrong, with the field.
+pub(super) fn parse_rules(json: &[u8]) -> Result<ChainSpec, IngestFault> {
+    #[derive(Deserialize)]
+    #[serde(expecting = "a genesis object")]
+    struct Rules<'a> {
+        #[serde(default)]
+        config: Option<BoundedValue>,
+        #[serde(borrow, default)]
+        difficulty: Scalar<'a>,
+    }
+    let raw: Rules<'_> = json::from_slice(json).map_err(IngestFault::Json)?;
+    let Some(BoundedValue(config)) = raw.config else {
+        return Err(FieldFault::new("config", "missing").into());
+    };
+    let config = chain_config(config)?;
+    let difficulty = raw.difficulty.number("difficulty")?;
+    let genesis = alloy_genesis::Genesis { config, difficulty, ..alloy_genesis::Genesis::default() };
+    Ok(ChainSpec::from_genesis(&genesis)?)
 }
 
 /// Parses a genesis file.
 ///
 /// # Errors
 /// What is wrong, with the field.
-pub(super) fn parse(json: &[u8]) -> Result<ParsedGenesis, IngestFault> {
+pub(super) fn parse(json: &[u8]) -> Result<Genesis, IngestFault> {
     let raw: RawGenesis<'_> = json::from_slice(json).map_err(IngestFault::Json)?;
     let config = match raw.config {
         Some(BoundedValue(config)) => chain_config(config)?,
@@ -40,7 +93,7 @@ pub(super) fn parse(json: &[u8]) -> Result<ParsedGenesis, IngestFault> {
     let Some(Accounts(accounts)) = raw.alloc else {
         return Err(FieldFault::new("alloc", "missing").into());
     };
-    let genesis = Genesis {
+    let genesis = alloy_genesis::Genesis {
         config,
         nonce: raw.nonce.optional("nonce", Scalar::number)?.unwrap_or(0),
         timestamp: raw.timestamp.optional("timestamp", Scalar::number)?.unwrap_or(0),
@@ -58,12 +111,12 @@ pub(super) fn parse(json: &[u8]) -> Result<ParsedGenesis, IngestFault> {
         slot_number: raw.slot_number.optional("slotNumber", Scalar::number)?,
         number: raw.number.optional("number", Scalar::number)?,
         parent_hash: raw.parent_hash.optional("parentHash", Scalar::hash)?,
-        ..Genesis::default()
+        ..alloy_genesis::Genesis::default()
     };
     let spec = ChainSpec::from_genesis(&genesis)?;
     let gas_used = raw.gas_used.optional("gasUsed", Scalar::number)?.unwrap_or(0);
     let header = header(&spec, &genesis, gas_used);
-    Ok(ParsedGenesis { spec, header, accounts })
+    Ok(Genesis { spec, header, accounts })
 }
 
 /// alloy's errors do not say which field they are about, and all fields have defaults: so the
@@ -84,7 +137,7 @@ fn chain_config(config: Value) -> Result<ChainConfig, FieldFault> {
 }
 
 /// Block 0 as geth makes it: fields that a fork added are there if the fork is active at genesis.
-fn header(spec: &ChainSpec, genesis: &Genesis, gas_used: u64) -> Header {
+fn header(spec: &ChainSpec, genesis: &alloy_genesis::Genesis, gas_used: u64) -> Header {
     let number = genesis.number.unwrap_or(0);
     let active = |fork| spec.is_active(fork, number, genesis.timestamp);
     let base_fee = genesis.base_fee_per_gas.and_then(|fee| u64::try_from(fee).ok());

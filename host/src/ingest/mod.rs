@@ -29,6 +29,7 @@ mod test_header;
 mod tests;
 mod transaction;
 mod transactions;
+mod witness;
 
 pub use block::{
     BLOCK_BYTES_MAX, DecodedBlock, OMMERS_PER_BLOCK_MAX, Ommers, Stated, TRANSACTIONS_PER_BLOCK_MAX,
@@ -43,8 +44,12 @@ pub use error::{
     DecodeError, FieldFault, IngestError, IngestFault, RlpFault, SidecarFault, TransactionFault,
 };
 pub use files::JSON_FILE_BYTES_MAX;
+pub use genesis::{Genesis, mainnet_genesis, read_genesis};
 pub use prestate::read_accounts;
 pub use raw_lines::{LineFault, RAW_LINE_BYTES_MAX, RawLine, RawLines, decode_line};
 pub use source::{Source, open, open_genesis};
 pub use transaction::{RawTransaction, Sidecar, Transaction, decode_raw_transaction, decode_transaction};
 pub use transactions::{EncodedTransactions, Transactions};
+pub use witness::{
+    WITNESS_CODES_MAX, WITNESS_FILE_BYTES_MAX, WITNESS_HEADERS_MAX, WITNESS_NODES_MAX, Witness,
+};

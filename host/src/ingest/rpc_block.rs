@@ -39,7 +39,7 @@ fn field_fault(fault: FieldFault) -> DecodeError {
 }
 
 fn convert(raw: RawBlock<'_>) -> Result<DecodedBlock, FieldFault> {
-    let header = Sealed::new(header(&raw)?);
+    let header = Sealed::new(header_of(&raw)?);
     let rows = raw.transactions.ok_or_else(|| FieldFault::new("transactions", "missing"))?.0;
     let count = rows.len();
     let mut transactions = Vec::with_capacity(count);
@@ -94,7 +94,7 @@ fn rlp_len_without_ommers(
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "a block object")]
-struct RawBlock<'a> {
+pub(super) struct RawBlock<'a> {
     /// The block, where the file is the whole answer of the node.
     #[serde(borrow, default)]
     result: Option<Box<Self>>,
@@ -164,7 +164,8 @@ struct RawError<'a> {
     message: Scalar<'a>,
 }
 
-fn header(raw: &RawBlock<'_>) -> Result<Header, FieldFault> {
+/// The header of a block, or a header alone.
+pub(super) fn header_of(raw: &RawBlock<'_>) -> Result<Header, FieldFault> {
     without_gaps(Header {
         parent_hash: raw.parent_hash.hash("parentHash")?,
         ommers_hash: raw.sha3_uncles.hash("sha3Uncles")?,

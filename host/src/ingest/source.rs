@@ -8,18 +8,20 @@ use std::{
     vec,
 };
 
+use alloy_primitives::B256;
+
 use super::{
-    block::decode_block,
+    block::{BLOCK_BYTES_MAX, decode_block},
     blockchain_test,
     case::{BlockBytes, BlockInput, Blocks, Case, Completeness, Expectation, GenesisHeader, Prestate},
     chain::ChainReader,
     error::{IngestError, IngestFault},
     files::{self, JSON_FILE_BYTES_MAX},
-    genesis::{self, ParsedGenesis},
+    genesis::{self, Genesis, mainnet_genesis, read_genesis},
     prestate,
+    witness::{WITNESS_FILE_BYTES_MAX, Witness},
 };
 use crate::spec::ChainSpec;
-use alloy_primitives::B256;
 
 /// Deepest nesting of folders that is searched.
 const FOLDER_DEPTH_MAX: usize = 32;
@@ -44,7 +46,7 @@ pub fn open(path: &Path) -> Result<Source, IngestError> {
         search.units.push(unit_of_file(path)?);
     }
     if search.units.is_empty() {
-        let kinds = "neither blocks (block.json) nor a chain (genesis.json and chain.rlp) nor tests (*.json)";
+        let kinds = "neither blocks (block.json or block.rlp) nor a chain (genesis.json and chain.rlp) nor tests (*.json)";
         return Err(IngestError::new(path, "", IngestFault::NotRecognised(kinds.to_owned())));
     }
     Ok(Source { units: search.units.into_iter(), ready: VecDeque::new() })
@@ -88,6 +90,8 @@ enum Unit {
 }
 
 const BLOCK: &str = "block.json";
+const BLOCK_RLP: &str = "block.rlp";
+const WITNESS: &str = "witness.json";
 const PRESTATE: &str = "prestate.json";
 const BLOCK_HASHES: &str = "block_hashes.json";
 const GENESIS: &str = "genesis.json";
@@ -101,7 +105,7 @@ fn unit_of_file(path: &Path) -> Result<Unit, IngestError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let plain = name.strip_suffix(".gz").unwrap_or(&name);
     match plain {
-        BLOCK | PRESTATE | BLOCK_HASHES => Ok(Unit::Block(folder.to_owned())),
+        BLOCK | BLOCK_RLP | WITNESS | PRESTATE | BLOCK_HASHES => Ok(Unit::Block(folder.to_owned())),
         GENESIS | CHAIN => Ok(Unit::Chain(folder.to_owned())),
         _ if plain.ends_with(".json") => Ok(Unit::Tests(path.to_owned())),
         _ => Err(IngestError::new(
@@ -120,7 +124,7 @@ struct Search {
 
 impl Search {
     fn folder(&mut self, folder: &Path, depth: usize) -> Result<(), IngestError> {
-        if find(folder, BLOCK).is_some() {
+        if find(folder, BLOCK).is_some() || find(folder, BLOCK_RLP).is_some() {
             self.units.push(Unit::Block(folder.to_owned()));
             return Ok(());
         }
@@ -212,9 +216,15 @@ fn read_as<T>(path: &Path, parse: impl FnOnce(&[u8]) -> Result<T, String>) -> Re
 }
 
 fn read_block_folder(folder: &Path) -> Result<Case, IngestError> {
-    let block_path = find_or_missing(folder, BLOCK)?;
-    let block = files::read(&block_path, JSON_FILE_BYTES_MAX)
-        .map_err(|fault| IngestError::new(&block_path, "", fault))?;
+    let bytes = read_block(folder)?;
+    let witness = match find(folder, WITNESS) {
+        Some(path) => Some(
+            files::read(&path, WITNESS_FILE_BYTES_MAX)
+                .and_then(|json| Witness::parse(&json).map_err(IngestFault::Json))
+                .map_err(|fault| IngestError::new(&path, "", fault))?,
+        ),
+        None => None,
+    };
     let mut prestate = match find(folder, PRESTATE) {
         Some(path) => Some(read_as(&path, prestate::parse_touched_prestate)?),
         None => None,
@@ -225,40 +235,44 @@ fn read_block_folder(folder: &Path) -> Result<Case, IngestError> {
             prestate.block_hashes = block_hashes;
         }
     }
-    let input = BlockInput {
-        bytes: BlockBytes::RpcJson(block.into()),
-        expectation: Expectation::Valid,
-        stated_hash: None,
-        stated_senders: None,
+    let spec = match find(folder, GENESIS) {
+        Some(path) => files::read(&path, JSON_FILE_BYTES_MAX)
+            .and_then(|json| genesis::parse_rules(&json))
+            .map_err(|fault| IngestError::new(&path, "", fault))?,
+        None => ChainSpec::mainnet(),
     };
+    let input =
+        BlockInput { bytes, expectation: Expectation::Valid, stated_hash: None, stated_senders: None };
     Ok(Case {
         path: folder.to_owned(),
         name: None,
-        spec: ChainSpec::mainnet(),
+        spec,
         genesis: None,
-        prestate,
+        // What is proven is worth more than what is said.
+        prestate: prestate.filter(|_| witness.is_none()),
+        witness,
         blocks: Blocks::from_memory(vec![input]),
         expected: None,
     })
 }
 
-/// Reads a genesis file, or that of a chain folder: a case without blocks.
+/// Reads a genesis file, or that of a chain folder, or takes Ethereum's where the path is `mainnet` and nothing of that name is
+/// there: a case without blocks.
 ///
 /// # Errors
 /// What cannot be read, or is no genesis file.
 pub fn open_genesis(path: &Path) -> Result<Case, IngestError> {
-    let file = if path.is_dir() { find_or_missing(path, GENESIS)? } else { path.to_owned() };
-    let genesis = read_genesis(&file)?;
+    let genesis = if path.is_dir() {
+        read_genesis(&find_or_missing(path, GENESIS)?)?
+    } else if path == Path::new("mainnet") && !path.exists() {
+        mainnet_genesis()
+    } else {
+        read_genesis(path)?
+    };
     Ok(chain_case(path, genesis, None, Blocks::from_memory(Vec::new())))
 }
 
-fn read_genesis(path: &Path) -> Result<ParsedGenesis, IngestError> {
-    files::read(path, JSON_FILE_BYTES_MAX)
-        .and_then(|json| genesis::parse(&json))
-        .map_err(|fault| IngestError::new(path, "", fault))
-}
-
-fn chain_case(path: &Path, genesis: ParsedGenesis, exported_hash: Option<B256>, blocks: Blocks) -> Case {
+fn chain_case(path: &Path, genesis: Genesis, exported_hash: Option<B256>, blocks: Blocks) -> Case {
     let completeness = Completeness::Whole;
     let prestate = Prestate { accounts: genesis.accounts, completeness, ..Prestate::default() };
     Case {
@@ -267,9 +281,22 @@ fn chain_case(path: &Path, genesis: ParsedGenesis, exported_hash: Option<B256>, 
         spec: genesis.spec,
         genesis: Some(GenesisHeader::Unrooted { header: Box::new(genesis.header), exported_hash }),
         prestate: Some(prestate),
+        witness: None,
         blocks,
         expected: None,
     }
+}
+
+/// The block of a block folder; as RLP if there are both forms, because that holds the ommers.
+fn read_block(folder: &Path) -> Result<BlockBytes, IngestError> {
+    if let Some(path) = find(folder, BLOCK_RLP) {
+        let rlp = files::read(&path, BLOCK_BYTES_MAX as u64);
+        let rlp = rlp.map_err(|fault| IngestError::new(&path, "", fault))?;
+        return Ok(BlockBytes::Rlp(rlp.into()));
+    }
+    let path = find_or_missing(folder, BLOCK)?;
+    let json = files::read(&path, JSON_FILE_BYTES_MAX);
+    Ok(BlockBytes::RpcJson(json.map_err(|fault| IngestError::new(&path, "", fault))?.into()))
 }
 
 fn read_chain_folder(folder: &Path) -> Result<Case, IngestError> {

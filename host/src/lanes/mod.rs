@@ -10,6 +10,7 @@ use crate::{
     block::Receipt,
     recover::Unrecoverable,
     state::{ChangeSet, Unknown},
+    trie::Unreadable,
 };
 use alloy_eips::eip7685::Requests;
 use alloy_evm::block::{BlockExecutionError, BlockValidationError};
@@ -65,6 +66,14 @@ pub enum ExecutionError {
     /// A state key that was not supplied is needed.
     #[error(transparent)]
     Unknown(#[from] Unknown),
+    /// The state root after a transaction, which a receipt before Byzantium holds, cannot be computed.
+    #[error("transaction {index}: state root: {error}")]
+    Unreadable {
+        /// Index in the block.
+        index: usize,
+        /// The trie node that is missing, or is none.
+        error: Unreadable,
+    },
     /// revm gave up for a reason that is neither of the above.
     #[error("transaction {index}: {message}")]
     Evm {

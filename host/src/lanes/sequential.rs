@@ -7,7 +7,7 @@
 use super::{Executed, ExecutionError};
 use crate::{
     block::{BlockContext, Eip658Value, Receipt, SignedTx},
-    state::{AsDatabase, ChangeSet, StateTrie, Unknown, View},
+    state::{AsDatabase, ChangeSet, StateTrie, Tries, View, WitnessState},
 };
 use alloy_consensus::{TxType, transaction::Recovered};
 use alloy_eips::eip7928::compute_block_access_list_hash;
@@ -61,7 +61,7 @@ pub fn execution_context<'a>(block: &BlockContext<'a>) -> EthBlockExecutionCtx<'
 
 /// Executes a block transaction by transaction.
 ///
-/// `trie` is the trie of the whole state before the block: where it is given and the fork is older
+/// `tries` are those of the state before the block: where they are given and the fork is older
 /// than Byzantium, each receipt carries the state root after its transaction; elsewhere its status.
 ///
 /// # Errors
@@ -69,19 +69,30 @@ pub fn execution_context<'a>(block: &BlockContext<'a>) -> EthBlockExecutionCtx<'
 pub fn execute<'a>(
     block: &BlockContext<'_>,
     before: impl Into<View<'a>>,
-    trie: Option<&StateTrie>,
+    tries: Option<Tries<'a>>,
 ) -> Result<Executed, ExecutionError> {
     let before = before.into();
+    let database = AsDatabase::new(&before);
+    let executed = execute_over(block, before, &database, tries);
+    // Nothing is executed after a read that failed, so whatever the error is called, that is its cause.
+    executed.map_err(|error| database.first_unknown().map_or(error, ExecutionError::Unknown))
+}
+
+fn execute_over<'a>(
+    block: &BlockContext<'_>,
+    before: View<'a>,
+    database: &AsDatabase<'_, View<'a>>,
+    tries: Option<Tries<'a>>,
+) -> Result<Executed, ExecutionError> {
     let env = block.spec.evm_env(block.header);
     let spec = env.cfg_env.spec;
     let needs_roots = !spec.is_enabled_in(SpecId::BYZANTIUM);
-    let state =
-        State::builder().with_database(WrapDatabaseRef(AsDatabase(&before))).with_bundle_update().build();
+    let state = State::builder().with_database(WrapDatabaseRef(database)).with_bundle_update().build();
     let evm = EthEvmFactory::default().create_evm(state, env);
     let mut executor = EthBlockExecutor::new(evm, execution_context(block), block.spec, Receipts);
     let count = block.transactions.len();
     executor.apply_pre_execution_changes().map_err(|error| ExecutionError::from_alloy(count, error))?;
-    let mut steps = trie.filter(|_| needs_roots).map(|trie| Steps { before, trie: trie.clone() });
+    let mut steps = tries.filter(|_| needs_roots).map(|tries| Steps::new(before, tries));
     let mut roots = Vec::new();
     for (index, (tx, sender)) in block.transactions.iter().zip(block.senders).enumerate() {
         // Access lists count transactions from 1; 0 is what precedes them (EIP-7928).
@@ -91,7 +102,7 @@ pub fn execute<'a>(
             .map_err(|error| ExecutionError::from_alloy(index, error))?;
         if let Some(steps) = &mut steps {
             let changes = changes_so_far(executor.evm_mut().db_mut(), before);
-            roots.push(steps.root_after(&changes)?);
+            roots.push(steps.root_after(index, &changes)?);
         }
     }
     executor.evm_mut().db_mut().bump_bal_index();
@@ -118,18 +129,36 @@ fn changes_so_far<DB: Database>(state: &mut State<DB>, before: View<'_>) -> Chan
     ChangeSet::from_bundle(&state.bundle_state, before)
 }
 
-/// The whole state before the block, and a copy of its tries, to try on them what the block has changed so far.
-struct Steps<'a> {
-    before: View<'a>,
-    trie: StateTrie,
+/// The state before the block, to try on its tries what the block has changed so far. Changes count from the block's
+/// beginning each time, and what came back to its old value is not among them.
+enum Steps<'a> {
+    /// With a copy of the tries, which follows forth and back.
+    Whole {
+        before: View<'a>,
+        trie: Box<StateTrie>,
+    },
+    Witness(&'a WitnessState),
 }
 
-impl Steps<'_> {
-    /// The state root after `changes`, which are taken back: those after the next transaction count from the block's
-    /// beginning again, and what came back to its old value is not among them.
-    fn root_after(&mut self, changes: &ChangeSet) -> Result<B256, Unknown> {
-        let root = self.trie.update(changes);
-        self.trie.update(&self.before.undo(changes)?);
-        Ok(root)
+impl<'a> Steps<'a> {
+    fn new(before: View<'a>, tries: Tries<'a>) -> Self {
+        match tries {
+            Tries::Whole(trie) => Self::Whole { before, trie: Box::new(trie.clone()) },
+            Tries::Witness(witness) => Self::Witness(witness),
+        }
+    }
+
+    /// The state root after the transaction with that index.
+    fn root_after(&mut self, index: usize, changes: &ChangeSet) -> Result<B256, ExecutionError> {
+        match self {
+            Self::Whole { before, trie } => {
+                let root = trie.update(changes);
+                trie.update(&before.undo(changes)?);
+                Ok(root)
+            }
+            Self::Witness(witness) => {
+                witness.root_after(changes).map_err(|error| ExecutionError::Unreadable { index, error })
+            }
+        }
     }
 }

@@ -26,7 +26,10 @@ use crate::{
 };
 use alloy_consensus::Transaction;
 use alloy_evm::{
-    EvmEnv, EvmFactory, FromRecoveredTx, block::BlockExecutor, eth::EthBlockExecutor, eth::EthEvmFactory,
+    EvmEnv, EvmFactory, FromRecoveredTx,
+    block::{BlockExecutionError, BlockExecutor},
+    eth::EthBlockExecutor,
+    eth::EthEvmFactory,
 };
 use alloy_primitives::U256;
 use outrider_kernels::accelerator::Accelerator;
@@ -121,11 +124,23 @@ fn begin_block(
     env: &EvmEnv,
     state: &mut BlockState<'_>,
 ) -> Result<(), ExecutionError> {
-    let evm = EthEvmFactory::default().create_evm(state, env.clone());
+    let evm = EthEvmFactory::default().create_evm(&mut *state, env.clone());
     let mut executor = EthBlockExecutor::new(evm, execution_context(block), block.spec, Receipts);
-    executor
-        .apply_pre_execution_changes()
-        .map_err(|error| ExecutionError::from_alloy(block.transactions.len(), error))
+    let begun = executor.apply_pre_execution_changes();
+    drop(executor);
+    begun.map_err(|error| block_error(block, state, error))
+}
+
+/// The error of a system call or of what else alloy-evm does for the whole block.
+fn block_error(
+    block: &BlockContext<'_>,
+    state: &BlockState<'_>,
+    error: BlockExecutionError,
+) -> ExecutionError {
+    match state.first_unknown() {
+        Some(unknown) => ExecutionError::Unknown(unknown),
+        None => ExecutionError::from_alloy(block.transactions.len(), error),
+    }
 }
 
 /// Everything after the last transaction: requests, rewards, withdrawals, the DAO's drain.
@@ -140,8 +155,8 @@ fn end_block(
     let mut executor = EthBlockExecutor::new(evm, execution_context(block), block.spec, Receipts);
     executor.receipts = receipts;
     executor.cumulative_tx_gas_used = gas_used;
-    let (_, result) =
-        executor.finish().map_err(|error| ExecutionError::from_alloy(block.transactions.len(), error))?;
+    let finished = executor.finish().map(|(_, result)| result);
+    let result = finished.map_err(|error| block_error(block, &state, error))?;
     Ok(Executed {
         receipts: result.receipts,
         gas_used: result.gas_used,

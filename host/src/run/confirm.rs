@@ -1,7 +1,7 @@
 //! Sequential revm as the judge: comparisons and confirmations.
 
 use super::{
-    Chain,
+    execute::Ground,
     report::{BlockReport, Mismatch},
     verdict::{Verdict, same_failure},
 };
@@ -12,12 +12,15 @@ use crate::{
 };
 
 /// Executes a block with sequential revm on senders recovered anew by scalar CPU code.
-pub(super) fn sequentially(context: &BlockContext<'_>, chain: &Chain) -> Result<Executed, ExecutionError> {
-    let rules = chain.spec.spec_id_at(context.header.number, context.header.timestamp);
+pub(super) fn sequentially(
+    context: &BlockContext<'_>,
+    ground: Ground<'_>,
+) -> Result<Executed, ExecutionError> {
+    let rules = context.spec.spec_id_at(context.header.number, context.header.timestamp);
     let recovered = recover_scalar(context.transactions, rules)?;
     let context =
         BlockContext { senders: &recovered.senders, authorities: &recovered.authorities, ..*context };
-    sequential::execute(&context, chain.view(), chain.trie())
+    sequential::execute(&context, ground.before, ground.tries)
 }
 
 /// Notes where senders that were recovered in batches differ from those that scalar code recovered,
@@ -36,13 +39,13 @@ pub(super) fn senders(batch: &Recovered, scalar: Recovered, report: &mut BlockRe
 /// post-state, or the failure.
 pub(super) fn compare(
     context: &BlockContext<'_>,
-    chain: &Chain,
+    ground: Ground<'_>,
     executed: &Result<Executed, ExecutionError>,
     report: &mut BlockReport,
 ) {
-    let reference = sequentially(context, chain);
+    let reference = sequentially(context, ground);
     let difference = match (executed, &reference) {
-        (Ok(ours), Ok(theirs)) => first_difference(ours, theirs, chain),
+        (Ok(ours), Ok(theirs)) => first_difference(ours, theirs, ground),
         (Err(ours), Err(theirs)) => {
             (!same_failure(ours, theirs)).then(|| ("error", theirs.to_string(), ours.to_string()))
         }
@@ -58,7 +61,7 @@ pub(super) fn compare(
 fn first_difference(
     ours: &Executed,
     theirs: &Executed,
-    chain: &Chain,
+    ground: Ground<'_>,
 ) -> Option<(&'static str, String, String)> {
     let mut receipts = ours.receipts.iter().zip(&theirs.receipts).enumerate();
     if let Some((index, (a, b))) = receipts.find(|(_, (a, b))| a != b) {
@@ -73,7 +76,7 @@ fn first_difference(
     if ours.requests != theirs.requests {
         return Some(("requests", format!("{:?}", theirs.requests), format!("{:?}", ours.requests)));
     }
-    let difference = ours.changes.first_difference(&theirs.changes, chain.view())?;
+    let difference = ours.changes.first_difference(&theirs.changes, ground.before)?;
     Some(("post-state", "as sequential revm leaves it".to_owned(), difference))
 }
 

@@ -42,7 +42,7 @@ pub fn run_on_store(
     sink(Event::Continuing { head_number, skipped })?;
     let journal = Journal { store, last: chain.last_accepted_hash(), begun: None, waiting: None };
     let blocks = Blocks::resumed(first, blocks);
-    let loaded = Loaded { path, name: None, chain, blocks, expected: None, executable: true };
+    let loaded = Loaded { path, name: None, chain, blocks, expected: None, executable: true, witness: None };
     let load = start.elapsed();
     let (start, cores) = (Instant::now(), core_time());
     loaded.run_journaled(accelerator, senders, options, Some(journal), sink)?;

@@ -14,17 +14,34 @@ use crate::{
     route::route,
     rules::{self, Comparison, InvalidBlock, Outcome},
     spec::Fork,
-    state::StateRead,
+    state::{StateRead, Tries, View},
 };
+use alloy_eips::eip7685::Requests;
+use alloy_primitives::B256;
 use revm::primitives::hardfork::SpecId;
 
+/// What a block is executed on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ground<'a> {
+    /// The state before it.
+    pub(super) before: View<'a>,
+    /// The tries of that state, where the root after the block can be computed from them.
+    pub(super) tries: Option<Tries<'a>>,
+}
+
+impl<'a> Ground<'a> {
+    fn of(chain: &'a Chain) -> Self {
+        Self { before: chain.view(), tries: chain.trie().map(Tries::Whole) }
+    }
+}
+
 /// What one way of executing a block gave.
-struct Attempt {
-    executed: Result<Executed, ExecutionError>,
+pub(super) struct Attempt {
+    pub(super) executed: Result<Executed, ExecutionError>,
     lanes: LaneCounts,
     reexecuted: usize,
     /// Whether this is the reference itself.
-    is_sequential: bool,
+    pub(super) is_sequential: bool,
 }
 
 /// Executes a block; only sequential revm condemns it.
@@ -34,39 +51,59 @@ pub(super) fn execute(
     context: &BlockContext<'_>,
     report: &mut BlockReport,
 ) -> Verdict {
-    let attempt = attempt(job, chain, context, report);
-    (report.lanes, report.reexecuted) = (attempt.lanes, attempt.reexecuted);
-    if job.options.check && !attempt.is_sequential {
-        confirm::compare(context, chain, &attempt.executed, report);
-    }
+    let attempt = attempt(job, Ground::of(chain), context, report);
     let noted = report.mismatches.len();
     let verdict = judge(chain, context, attempt.executed, report);
     if matches!(verdict, Verdict::Valid(_) | Verdict::Needs(_)) {
         return verdict;
     }
     // Only sequential revm condemns a block, with senders that no device has touched.
-    report.mismatches.truncate(noted);
-    report.checks =
-        Checks { gas_used: None, receipts_root: None, logs_bloom: None, state_root: None, ..report.checks };
-    let confirmed = confirm::sequentially(context, chain);
+    forget(noted, report);
+    let confirmed = confirm::sequentially(context, Ground::of(chain));
     let confirmed = judge(chain, context, confirmed, report);
     confirm::note_disagreement(&verdict, &confirmed, report);
     confirmed
 }
 
-fn attempt(job: &Job<'_>, chain: &Chain, context: &BlockContext<'_>, report: &mut BlockReport) -> Attempt {
-    let rules = chain.spec.spec_id_at(context.header.number, context.header.timestamp);
+/// Forgets what was found out by executing a block, but for the first mismatches.
+pub(super) fn forget(mismatches: usize, report: &mut BlockReport) {
+    report.mismatches.truncate(mismatches);
+    report.checks =
+        Checks { gas_used: None, receipts_root: None, logs_bloom: None, state_root: None, ..report.checks };
+}
+
+/// Executes a block by the lanes that fit it, and compares with sequential revm if that is asked for.
+pub(super) fn attempt(
+    job: &Job<'_>,
+    ground: Ground<'_>,
+    context: &BlockContext<'_>,
+    report: &mut BlockReport,
+) -> Attempt {
+    let attempt = by_lanes(job, ground, context, report);
+    (report.lanes, report.reexecuted) = (attempt.lanes, attempt.reexecuted);
+    if job.options.check && !attempt.is_sequential {
+        confirm::compare(context, ground, &attempt.executed, report);
+    }
+    attempt
+}
+
+fn by_lanes(
+    job: &Job<'_>,
+    ground: Ground<'_>,
+    context: &BlockContext<'_>,
+    report: &mut BlockReport,
+) -> Attempt {
+    let Ground { before, tries } = ground;
+    let rules = context.spec.spec_id_at(context.header.number, context.header.timestamp);
     // Before Byzantium a receipt holds the state root after its transaction, so with a whole state
     // every transaction is a step of its own; Amsterdam's rules are known to sequential revm alone.
-    let steps = chain.trie().is_some() && !rules.is_enabled_in(SpecId::BYZANTIUM);
+    let steps = tries.is_some() && !rules.is_enabled_in(SpecId::BYZANTIUM);
     let amsterdam = rules.is_enabled_in(SpecId::AMSTERDAM);
     if job.options.lanes == LaneSet::Evm || steps || amsterdam {
-        let executed =
-            timed(&mut report.seconds.execute, || sequential::execute(context, chain.view(), chain.trie()));
+        let executed = timed(&mut report.seconds.execute, || sequential::execute(context, before, tries));
         let lanes = LaneCounts { evm: context.transactions.len(), ..LaneCounts::default() };
         return Attempt { executed, lanes, reexecuted: 0, is_sequential: true };
     }
-    let before = chain.view();
     let plan = timed(&mut report.seconds.plan, || {
         let has_code = |address: &_| before.account(address).is_ok_and(|a| a.is_some_and(|a| a.has_code()));
         let lanes: Vec<_> = context.transactions.iter().map(|tx| route(tx, rules, has_code)).collect();
@@ -99,16 +136,12 @@ fn judge(
 ) -> Verdict {
     let executed = match executed {
         Ok(executed) => executed,
-        Err(ExecutionError::Unknown(unknown)) => return Verdict::Needs(unknown.0),
-        Err(error) => {
-            return not_executable(&error)
-                .map_or_else(|| Verdict::Failed(error.to_string()), Verdict::Invalid);
-        }
+        Err(error) => return not_executed(&error),
     };
     report.gas_used = executed.gas_used;
     let whole = chain.trie().is_some();
-    if let Err(invalid) = check_requests(chain, context, &executed) {
-        return Verdict::Invalid(invalid);
+    if let Err(verdict) = check_requests(Ground::of(chain), context, &executed) {
+        return verdict;
     }
     let Executed { receipts, gas_used, requests, block_access_list_hash, changes } = executed;
     let seconds = &mut report.seconds;
@@ -116,15 +149,54 @@ fn judge(
         || timed(&mut seconds.reconcile, || block_roots(&receipts)),
         || timed(&mut seconds.root, || chain.try_changes(changes)),
     );
+    let made =
+        Made { gas_used, roots, requests: &requests, state_root, block_access_list_hash, is_proven: whole };
+    match compare(context, made, report) {
+        Some(invalid) => {
+            chain.reject(&tried);
+            Verdict::Invalid(invalid)
+        }
+        None => Verdict::Valid(Some(Box::new(tried))),
+    }
+}
+
+/// The verdict on a block that could not be executed to its end.
+pub(super) fn not_executed(error: &ExecutionError) -> Verdict {
+    match error {
+        ExecutionError::Unknown(unknown) => Verdict::Needs(unknown.0),
+        ExecutionError::Unreadable { .. } => Verdict::Lacks(error.to_string()),
+        _ => not_executable(error).map_or_else(|| Verdict::Failed(error.to_string()), Verdict::Invalid),
+    }
+}
+
+/// What execution made of a block.
+pub(super) struct Made<'a> {
+    pub(super) gas_used: u64,
+    pub(super) roots: BlockRoots,
+    pub(super) requests: &'a Requests,
+    pub(super) state_root: Option<B256>,
+    pub(super) block_access_list_hash: Option<B256>,
+    /// Whether the state before it is the one that the parent's header names, so that system contracts are in it.
+    pub(super) is_proven: bool,
+}
+
+/// Compares what execution made with the header; the first difference that makes the block invalid.
+pub(super) fn compare(
+    context: &BlockContext<'_>,
+    made: Made<'_>,
+    report: &mut BlockReport,
+) -> Option<InvalidBlock> {
+    let Made { gas_used, roots, requests, state_root, block_access_list_hash, is_proven } = made;
     let BlockRoots { receipts_root, logs_bloom } = roots;
     // Before Byzantium receipts hold state roots.
-    let known = whole || chain.spec.fork_of(context.header) >= Fork::Byzantium;
+    let known = is_proven || context.spec.fork_of(context.header) >= Fork::Byzantium;
     let outcome = Outcome {
         gas_used,
         receipts_root: known.then_some(receipts_root),
         logs_bloom,
         // The request contracts are no part of a state that holds touched accounts alone.
-        requests_hash: (whole && context.header.requests_hash.is_some()).then(|| requests.requests_hash()),
+        requests_hash: (is_proven && context.header.requests_hash.is_some())
+            .then(|| requests.requests_hash()),
         state_root,
         block_access_list_hash,
     };
@@ -136,35 +208,29 @@ fn judge(
     for mismatch in &comparison.mismatches {
         report.differs(mismatch.field, &mismatch.header, &mismatch.computed);
     }
-    match comparison.verdict() {
-        Some(invalid) => {
-            chain.reject(&tried);
-            Verdict::Invalid(invalid)
-        }
-        None => Verdict::Valid(Some(tried)),
-    }
+    comparison.verdict()
 }
 
 /// What alloy-evm leaves open about the end of a block from Prague on.
-fn check_requests(
-    chain: &Chain,
+pub(super) fn check_requests(
+    ground: Ground<'_>,
     context: &BlockContext<'_>,
     executed: &Executed,
-) -> Result<(), InvalidBlock> {
-    let fork = chain.spec.fork_of(context.header);
+) -> Result<(), Verdict> {
+    let fork = context.spec.fork_of(context.header);
     if fork < Fork::Prague {
         return Ok(());
     }
-    rules::check_deposits(chain.spec.deposit_contract(), &executed.receipts)?;
+    rules::check_deposits(context.spec.deposit_contract(), &executed.receipts).map_err(Verdict::Invalid)?;
     // The contracts are no part of a state that holds touched accounts alone.
-    let contracts = if chain.trie().is_some() { rules::request_contracts(fork) } else { &[] };
+    let contracts = if ground.tries.is_some() { rules::request_contracts(fork) } else { &[] };
     for address in contracts {
         let account = match executed.changes.accounts.get(address) {
             Some(change) => change.account,
-            None => chain.view().account(address).ok().flatten(),
+            None => ground.before.account(address).map_err(|unknown| Verdict::Needs(unknown.0))?,
         };
         if !account.is_some_and(|account| account.has_code()) {
-            return Err(rules::empty_system_contract(*address));
+            return Err(Verdict::Invalid(rules::empty_system_contract(*address)));
         }
     }
     Ok(())

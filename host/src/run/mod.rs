@@ -12,6 +12,7 @@ mod execute;
 mod prepare;
 mod process;
 pub mod report;
+mod stateless;
 mod verdict;
 
 pub use chain::{Chain, Tried};
@@ -54,6 +55,8 @@ pub struct Options {
     pub lanes: LaneSet,
     /// Whether sequential revm runs as well and everything is compared.
     pub check: bool,
+    /// Whether a [witness](report::BlockReport::witness) is made of each block that is executed on a whole state.
+    pub witnesses: bool,
 }
 
 /// What a run tells while it goes on.
@@ -190,6 +193,8 @@ struct Job<'a> {
     name: Option<&'a str>,
     /// Whether there is a state to execute on.
     executable: bool,
+    /// What proves the state to execute on, where that is all that is known of it.
+    witness: Option<&'a ingest::Witness>,
     /// How the chain must end, if this is its last block.
     expected: Option<&'a ingest::ExpectedEnd>,
     accelerator: &'a Accelerator,
@@ -206,6 +211,7 @@ pub struct Loaded {
     expected: Option<ingest::ExpectedEnd>,
     /// False for a block folder without a pre-state: only hashes and senders can be checked.
     executable: bool,
+    witness: Option<ingest::Witness>,
 }
 
 impl Loaded {
@@ -214,11 +220,11 @@ impl Loaded {
     /// # Errors
     /// [`RunError::Genesis`].
     pub fn new(case: Case) -> Result<Self, RunError> {
-        let Case { path, name, spec, genesis, prestate, blocks, expected } = case;
-        let executable = prestate.is_some();
+        let Case { path, name, spec, genesis, prestate, witness, blocks, expected } = case;
+        let executable = prestate.is_some() || witness.is_some();
         let chain = Chain::load(spec, genesis, prestate.unwrap_or_default())
             .map_err(|message| RunError::Genesis { path: path.clone(), message })?;
-        Ok(Self { path, name, chain, blocks, expected, executable })
+        Ok(Self { path, name, chain, blocks, expected, executable, witness })
     }
 
     /// The rules under which the block of a header is executed.
@@ -234,10 +240,10 @@ impl Loaded {
         senders: &SenderCache,
         options: &Options,
     ) -> BlockReport {
-        let Self { path, name, chain, executable, .. } = self;
+        let Self { path, name, chain, executable, witness, .. } = self;
         let prepared = prepare(input, &chain.spec, accelerator, senders);
-        let (name, executable) = (name.as_deref(), *executable);
-        let job = Job { path, name, executable, expected: None, accelerator, options };
+        let (name, executable, witness) = (name.as_deref(), *executable, witness.as_ref());
+        let job = Job { path, name, executable, witness, expected: None, accelerator, options };
         process(&job, chain, prepared)
     }
 
@@ -283,7 +289,9 @@ impl Loaded {
             let head = chain.head();
             let last = input.is_none() && unreadable.is_none();
             let expected = self.expected.as_ref().filter(|_| last);
-            let job = Job { path, name, executable: self.executable, expected, accelerator, options };
+            let witness = self.witness.as_ref();
+            let job =
+                Job { path, name, executable: self.executable, witness, expected, accelerator, options };
             let (mut report, prepared) = match input {
                 None => (process_journaled(&job, chain, prepared, &mut journal), None),
                 Some(input) => {

@@ -4,12 +4,13 @@ use super::{
     Chain, Job, confirm,
     execute::execute,
     prepare::{Content, Prepared, TRANSFER_KERNEL, counts, difference},
-    report::BlockReport,
+    report::{BlockReport, WitnessedBlock},
+    stateless,
     verdict::{Verdict, conclude, undecodable, unsigned},
 };
 use crate::{
     block::{BlockContext, SignedTx},
-    ingest::Stated,
+    ingest::{BlockBytes, Stated},
     recover::{Recovered, recover_scalar},
     rules::{self, BlockParts, Body, Exception, InvalidBlock},
 };
@@ -27,13 +28,16 @@ pub(super) fn process(job: &Job<'_>, chain: &mut Chain, prepared: Prepared) -> B
         Ok(content) => {
             let header = content.block.header.inner();
             report.number = Some(header.number);
-            chain.resolve_merge(header);
+            match job.witness {
+                Some(_) => stateless::resolve_merge(&mut chain.spec, header),
+                None => chain.resolve_merge(header),
+            }
             report.fork = Some(chain.spec.fork_of(header).name().to_owned());
             report.transactions = content.block.transactions.len();
             let mut stated = content.block.stated.clone();
             stated.hash = stated.hash.or(input.stated_hash);
             stated.senders = stated.senders.or(input.stated_senders);
-            check_and_execute(job, chain, content, &stated, &mut report)
+            check_and_execute(job, chain, (content, &input.bytes), &stated, &mut report)
         }
     };
     report.kernels.extend(difference(&before, job.accelerator, |kernel| kernel == TRANSFER_KERNEL));
@@ -45,7 +49,7 @@ pub(super) fn process(job: &Job<'_>, chain: &mut Chain, prepared: Prepared) -> B
 fn check_and_execute(
     job: &Job<'_>,
     chain: &mut Chain,
-    content: &Content,
+    (content, bytes): (&Content, &BlockBytes),
     stated: &Stated,
     report: &mut BlockReport,
 ) -> Verdict {
@@ -63,10 +67,15 @@ fn check_and_execute(
         rlp_bytes: block.rlp_len_bytes,
     };
     report.checks.transactions_root = Some(content.transactions_root == header.transactions_root);
-    if let Err(invalid) = check_before_execution(job, chain, &parts) {
-        report.checks.header = Some(false);
-        return Verdict::Invalid(invalid);
+    let checked = match job.witness {
+        Some(witness) => stateless::check_before_execution(&chain.spec, witness, &parts),
+        None => check_before_execution(job, chain, &parts).map_err(Verdict::Invalid),
+    };
+    if let Err(verdict) = checked {
+        report.checks.header = matches!(verdict, Verdict::Invalid(_)).then_some(false);
+        return verdict;
     }
+    report.has_unchecked_ommers = !block.ommers.is_empty() && !chain.has_genesis();
     let hash_is_stated = stated.hash.is_none_or(|hash| hash == block.header.hash());
     report.checks.header = Some(hash_is_stated);
     if let Some(hash) = stated.hash.filter(|_| !hash_is_stated) {
@@ -119,6 +128,15 @@ fn check_and_execute(
         ommers: block.ommers.headers().unwrap_or_default(),
         withdrawals: body.withdrawals,
     };
+    if let Some(witness) = job.witness {
+        return stateless::execute(job, witness, &context, block.ommers.headers().is_some(), report);
+    }
+    if let (true, Some(trie), BlockBytes::Rlp(rlp)) = (job.options.witnesses, chain.trie(), bytes) {
+        let made = stateless::witness(chain, trie, &context);
+        let (spec, header, rlp) = (spec.clone(), header.clone(), rlp.clone());
+        let block = |witness| WitnessedBlock { spec, header, rlp, witness };
+        report.witness = Some(made.map(|witness| Box::new(block(witness))));
+    }
     execute(job, chain, &context, report)
 }
 

@@ -1,7 +1,9 @@
 //! What is reported of a block: plain data, serialised as it stands by `--json`.
 
 use super::Times;
-use crate::{reconcile::LaneCounts, recover::SenderCacheCounts};
+use crate::{ingest::Witness, reconcile::LaneCounts, recover::SenderCacheCounts, spec::ChainSpec};
+use alloy_consensus::Header;
+use alloy_primitives::Bytes;
 use outrider_kernels::accelerator::{Accelerator, AuditCounts, KernelCounts};
 use serde::{Serialize, Serializer};
 use std::{
@@ -49,6 +51,19 @@ impl Checks {
         !self.all().contains(&Some(false))
     }
 
+    /// Names of the checks that were not made, but for that of senders, which only some inputs name.
+    pub fn not_made(&self) -> Vec<&'static str> {
+        let named = [
+            ("header", self.header),
+            ("transactions_root", self.transactions_root),
+            ("gas_used", self.gas_used),
+            ("receipts_root", self.receipts_root),
+            ("logs_bloom", self.logs_bloom),
+            ("state_root", self.state_root),
+        ];
+        named.into_iter().filter(|(_, check)| check.is_none()).map(|(name, _)| name).collect()
+    }
+
     /// Number of checks that passed.
     pub fn passed(&self) -> usize {
         self.all().iter().filter(|check| **check == Some(true)).count()
@@ -58,6 +73,45 @@ impl Checks {
     pub fn made(&self) -> usize {
         self.all().iter().flatten().count()
     }
+}
+
+/// What is answered about a block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Answer {
+    /// The root of the state after it was computed, and is the header's, as is all else.
+    Valid,
+    /// Nothing is wrong as far as it could be checked, or it could not be executed; [`Checks`] say what was checked.
+    #[default]
+    Computed,
+    /// A rule is broken, or something is not as the header says, and sequential revm agrees.
+    Invalid,
+    /// State is needed that was not supplied.
+    NeedsState,
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Valid => "VALID",
+            Self::Computed => "COMPUTED",
+            Self::Invalid => "INVALID",
+            Self::NeedsState => "NEEDS_STATE",
+        })
+    }
+}
+
+/// A block with all that is needed to execute it and to compute the root of the state after it.
+#[derive(Clone, Debug)]
+pub struct WitnessedBlock {
+    /// The rules.
+    pub spec: ChainSpec,
+    /// The block's header.
+    pub header: Header,
+    /// RLP of the block.
+    pub rlp: Bytes,
+    /// What it needs of the state before it.
+    pub witness: Witness,
 }
 
 /// Seconds of wall time, stage by stage. What one thread does adds up to the run; with several, stages of
@@ -142,8 +196,12 @@ pub struct BlockReport {
     pub reexecuted: usize,
     /// Gas used.
     pub gas_used: u64,
+    /// What is answered.
+    pub verdict: Answer,
     /// Outcomes of the checks.
     pub checks: Checks,
+    /// Checks that were not made.
+    pub unchecked: Vec<&'static str>,
     /// Whether everything that can be checked is as it should be.
     #[serde(rename = "match")]
     pub matched: bool,
@@ -164,6 +222,12 @@ pub struct BlockReport {
     pub cuts_chain: bool,
     /// Fields that differ.
     pub mismatches: Vec<Mismatch>,
+    /// Whether its ommers were checked neither against its ancestors nor against theirs, which are not known.
+    #[serde(skip)]
+    pub has_unchecked_ommers: bool,
+    /// The block with its witness, where one was asked for and could be made; or why it could not.
+    #[serde(skip)]
+    pub witness: Option<Result<Box<WitnessedBlock>, String>>,
     /// The device: an adapter's name, or `cpu`.
     pub device: String,
     /// Items done by each kernel, and where.
@@ -188,7 +252,9 @@ impl BlockReport {
             lanes: LaneCounts::default(),
             reexecuted: 0,
             gas_used: 0,
+            verdict: Answer::default(),
             checks: Checks::default(),
+            unchecked: Vec::new(),
             matched: false,
             exception: None,
             expected_exception: None,
@@ -197,6 +263,8 @@ impl BlockReport {
             is_malformed: false,
             cuts_chain: false,
             mismatches: Vec::new(),
+            has_unchecked_ommers: false,
+            witness: None,
             device: device.to_owned(),
             kernels: BTreeMap::new(),
             sender_cache: SenderCacheCounts::default(),
@@ -212,6 +280,11 @@ impl BlockReport {
             found: found.to_string(),
             between_lanes: false,
         });
+    }
+
+    /// Whether all checks were made that a block can be put to, and none failed.
+    pub fn is_checked_throughout(&self) -> bool {
+        self.checks.none_failed() && self.checks.not_made().is_empty() && !self.has_unchecked_ommers
     }
 
     /// Whether our own lanes disagree about the block.

@@ -3,7 +3,7 @@
 use super::{
     Chain, Job, Tried,
     prepare::Content,
-    report::{BlockReport, Mismatch},
+    report::{Answer, BlockReport, Mismatch},
 };
 use crate::{
     ingest::{BlockBytes, DecodeError, Expectation, ExpectedEnd, PostState, Prestate},
@@ -19,13 +19,15 @@ use std::fmt;
 #[derive(Debug)]
 pub(super) enum Verdict {
     /// Every check that could be made passed; what it changed is applied.
-    Valid(Option<Tried>),
+    Valid(Option<Box<Tried>>),
     /// The bytes are no block.
     Undecodable(InvalidBlock),
     /// A rule is broken.
     Invalid(InvalidBlock),
     /// State that was not supplied is needed.
     Needs(StateKey),
+    /// Its witness lacks something: in words, what.
+    Lacks(String),
     /// Its rules are not known here.
     Unsupported(&'static str),
     /// revm could not execute it, for a reason that is not the block's.
@@ -40,6 +42,7 @@ impl fmt::Display for Verdict {
             Self::Valid(_) => f.write_str("valid"),
             Self::Invalid(invalid) | Self::Undecodable(invalid) => invalid.fmt(f),
             Self::Needs(key) => write!(f, "needs {key}"),
+            Self::Lacks(what) => write!(f, "needs {what}"),
             Self::Unsupported(rules) => f.write_str(rules),
             Self::Failed(message) => f.write_str(message),
             Self::Differs => f.write_str("differs"),
@@ -52,7 +55,9 @@ impl Verdict {
     /// are not the block's are told by whatever met them.
     pub(super) fn agrees_with(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Valid(_), Self::Valid(_)) | (Self::Failed(_), Self::Failed(_)) => true,
+            (Self::Valid(_), Self::Valid(_))
+            | (Self::Failed(_), Self::Failed(_))
+            | (Self::Lacks(_), Self::Lacks(_)) => true,
             (Self::Invalid(ours), Self::Invalid(theirs)) => same_class(ours, theirs),
             (Self::Needs(ours), Self::Needs(theirs)) => ours == theirs,
             _ => false,
@@ -121,12 +126,17 @@ pub(super) fn conclude(
     if let Expectation::Invalid { classes } = expectation {
         report.expected_exception = Some(classes.join("|"));
     }
+    report.verdict = answer(&verdict, report);
+    report.unchecked = report.checks.not_made();
+    if report.has_unchecked_ommers {
+        report.unchecked.push("ommers");
+    }
     let is_undecodable = matches!(verdict, Verdict::Undecodable(_));
     match verdict {
         Verdict::Valid(tried) => {
             if let (Some(tried), Some(content)) = (tried, content) {
                 let (header, hash) = content.block.header.into_parts();
-                chain.accept(tried, hash, header, content.block.ommers);
+                chain.accept(*tried, hash, header, content.block.ommers);
             }
             report.matched = should_be_valid && report.mismatches.is_empty() && report.checks.none_failed();
             if !should_be_valid {
@@ -159,6 +169,10 @@ pub(super) fn conclude(
             report.needs = Some(key.to_string());
             report.matched = false;
         }
+        Verdict::Lacks(what) => {
+            report.needs = Some(what);
+            report.matched = false;
+        }
         Verdict::Unsupported(rules) => {
             report.reason = Some(rules.to_owned());
             report.is_malformed = true;
@@ -168,6 +182,20 @@ pub(super) fn conclude(
     }
     if let Some(expected) = job.expected {
         check_end(chain, expected, report);
+    }
+}
+
+/// What is answered: valid only if the root of the state was computed and is the header's.
+fn answer(verdict: &Verdict, report: &BlockReport) -> Answer {
+    match verdict {
+        Verdict::Valid(_) if report.checks.state_root == Some(true) && report.is_checked_throughout() => {
+            Answer::Valid
+        }
+        Verdict::Invalid(_) | Verdict::Undecodable(_) => Answer::Invalid,
+        Verdict::Needs(_) | Verdict::Lacks(_) => Answer::NeedsState,
+        Verdict::Valid(_) | Verdict::Unsupported(_) | Verdict::Failed(_) | Verdict::Differs => {
+            Answer::Computed
+        }
     }
 }
 

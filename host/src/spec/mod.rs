@@ -11,6 +11,7 @@
 
 mod blob;
 mod chain;
+mod config;
 mod error;
 mod fork;
 mod genesis;

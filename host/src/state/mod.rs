@@ -11,14 +11,20 @@ mod overlay;
 mod root;
 #[cfg(test)]
 mod tests;
+mod tries;
+mod versions;
 mod view;
+mod witness;
 mod world;
 
 pub(crate) use accounts::AccountEntry;
 pub use changes::{AccountChange, ChangeSet};
 pub use overlay::BlockState;
 pub use root::StateTrie;
+pub use tries::Tries;
+pub use versions::{Snapshot, VersionError, VersionLimits, Versions};
 pub use view::{BLOCK_HASH_HISTORY, BlockHashes, View};
+pub use witness::{Reads, Recorder, WitnessState};
 pub use world::{Completeness, World};
 
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
@@ -26,7 +32,7 @@ use revm::{
     database_interface::DBErrorMarker,
     state::{AccountInfo, Bytecode},
 };
-use std::fmt;
+use std::{cell::OnceCell, fmt};
 
 /// An account without its storage: 72 bytes, so that a million of them stay cheap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,25 +132,47 @@ pub trait StateRead {
 }
 
 /// Adapts any [`StateRead`] to revm's read interface.
-#[derive(Clone, Copy, Debug)]
-pub struct AsDatabase<'a, S>(pub &'a S);
+#[derive(Clone, Debug)]
+pub struct AsDatabase<'a, S> {
+    state: &'a S,
+    unknown: OnceCell<Unknown>,
+}
+
+impl<'a, S: StateRead> AsDatabase<'a, S> {
+    /// Reads of `state`.
+    pub const fn new(state: &'a S) -> Self {
+        Self { state, unknown: OnceCell::new() }
+    }
+
+    /// The first key that was asked for and that is not known. alloy-evm turns some errors of the state into others, which
+    /// say that the block is at fault.
+    pub fn first_unknown(&self) -> Option<Unknown> {
+        self.unknown.get().copied()
+    }
+
+    fn noted<T>(&self, answer: Result<T, Unknown>) -> Result<T, Unknown> {
+        answer.inspect_err(|unknown| {
+            self.unknown.get_or_init(|| *unknown);
+        })
+    }
+}
 
 impl<S: StateRead> revm::DatabaseRef for AsDatabase<'_, S> {
     type Error = Unknown;
 
     fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, Unknown> {
-        Ok(self.0.account(&address)?.map(AccountInfo::from))
+        Ok(self.noted(self.state.account(&address))?.map(AccountInfo::from))
     }
 
     fn code_by_hash_ref(&self, code_hash: B256) -> Result<Bytecode, Unknown> {
-        self.0.code(&code_hash)
+        self.noted(self.state.code(&code_hash))
     }
 
     fn storage_ref(&self, address: Address, index: U256) -> Result<U256, Unknown> {
-        self.0.storage(&address, &index)
+        self.noted(self.state.storage(&address, &index))
     }
 
     fn block_hash_ref(&self, number: u64) -> Result<B256, Unknown> {
-        self.0.block_hash(number)
+        self.noted(self.state.block_hash(number))
     }
 }

@@ -13,12 +13,30 @@ pub struct BlockState<'a> {
     base: View<'a>,
     accounts: AccountTable,
     codes: B256Map<Bytecode>,
+    /// The first key that revm asked for and that is not known.
+    unknown: Option<Unknown>,
 }
 
 impl<'a> BlockState<'a> {
     /// The state before the first change of the block.
     pub fn new(base: impl Into<View<'a>>) -> Self {
-        Self { base: base.into(), accounts: AccountTable::default(), codes: B256Map::default() }
+        Self {
+            base: base.into(),
+            accounts: AccountTable::default(),
+            codes: B256Map::default(),
+            unknown: None,
+        }
+    }
+
+    /// The first key that was asked for through revm's own interface and that is not known: whatever error revm or alloy-evm
+    /// makes of that, it is not the block's.
+    pub const fn first_unknown(&self) -> Option<Unknown> {
+        self.unknown
+    }
+
+    fn noted<T>(&mut self, answer: Result<T, Unknown>) -> Result<T, Unknown> {
+        self.unknown = self.unknown.or(answer.as_ref().err().copied());
+        answer
     }
 
     /// The numbered accounts, for lanes that work on many at once.
@@ -89,7 +107,7 @@ impl<'a> BlockState<'a> {
 
     /// The changes as plain data, without those that changed nothing.
     pub fn into_changes(self) -> ChangeSet {
-        let Self { base, accounts, codes } = self;
+        let Self { base, accounts, codes, .. } = self;
         let mut changes = ChangeSet { codes, ..ChangeSet::default() };
         changes.accounts.reserve(accounts.len());
         for (address, entry) in accounts.into_entries() {
@@ -149,19 +167,23 @@ impl revm::Database for BlockState<'_> {
     type Error = Unknown;
 
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Unknown> {
-        Ok(self.account(&address)?.map(AccountInfo::from))
+        let account = self.account(&address);
+        Ok(self.noted(account)?.map(AccountInfo::from))
     }
 
     fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, Unknown> {
-        self.code(&code_hash)
+        let code = self.code(&code_hash);
+        self.noted(code)
     }
 
     fn storage(&mut self, address: Address, index: U256) -> Result<U256, Unknown> {
-        StateRead::storage(self, &address, &index)
+        let value = StateRead::storage(self, &address, &index);
+        self.noted(value)
     }
 
     fn block_hash(&mut self, number: u64) -> Result<B256, Unknown> {
-        StateRead::block_hash(self, number)
+        let hash = StateRead::block_hash(self, number);
+        self.noted(hash)
     }
 }
 

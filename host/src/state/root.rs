@@ -1,9 +1,10 @@
 //! The root of a whole state, kept up to date from block to block.
 
-mod keys;
-mod leaf;
+pub(super) mod keys;
+pub(super) mod leaf;
+mod nodes;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use self::{
     keys::{hash_keys, hash_slots},
@@ -13,6 +14,7 @@ use super::{Account, AccountChange, ChangeSet, World};
 use crate::trie::{Change, Key, Trie, commit_all};
 use alloy_primitives::{B256, U256, map::B256Map};
 use alloy_trie::EMPTY_ROOT_HASH;
+use outrider_kernels::simd::prefetch;
 use rayon::prelude::*;
 
 /// The tries of a whole state: of its accounts, and of the storage of each.
@@ -58,14 +60,33 @@ impl StateTrie {
     /// Follows a block, and returns the state root after it.
     pub fn update(&mut self, changes: &ChangeSet) -> B256 {
         let changes: Vec<_> = changes.accounts.iter().collect();
-        let keys = hash_keys(&changes, |(address, _)| address.as_slice());
-        let changes: Vec<(Key, &AccountChange)> =
-            keys.into_par_iter().zip(changes).map(|(key, (_, change))| (key, change)).collect();
-        self.update_storages(&changes);
-        let leaf = |(key, change): (Key, &AccountChange)| {
-            (key, change.account.as_ref().map(|account| AccountLeaf::new(account, self.storage_root(&key))))
-        };
-        let leaves = changes.into_par_iter().map(leaf).collect();
+        // Each change is looked at once, while it is in the cache; the few that concern storage again when its roots are known.
+        let tasks = changes.par_chunks(keys::TASK_LEN).map(|changes| {
+            let keys = hash_keys(changes, |(address, change)| {
+                prefetch(&change.account);
+                address.as_slice()
+            });
+            let leaf = |(key, (_, change)): (Key, &(_, &AccountChange))| {
+                let is_settled = !concerns_storage(change);
+                let account = change.account.as_ref().filter(|_| is_settled);
+                (key, account.map(|account| AccountLeaf::new(account, self.storage_root(&key))))
+            };
+            keys.into_iter().zip(changes).map(leaf).collect::<Vec<_>>()
+        });
+        let tasks: Vec<Vec<Change<AccountLeaf>>> = tasks.collect();
+        let mut leaves = Vec::with_capacity(changes.len());
+        tasks.into_iter().for_each(|task| leaves.extend(task));
+        let concerned: Vec<usize> = (0..changes.len())
+            .filter(|&at| leaves[at].1.is_none() && concerns_storage(changes[at].1))
+            .collect();
+        let written: Vec<(Key, &AccountChange)> =
+            concerned.iter().map(|&at| (leaves[at].0, changes[at].1)).collect();
+        self.update_storages(&written);
+        for at in concerned {
+            let (key, leaf) = &mut leaves[at];
+            let account = changes[at].1.account.as_ref();
+            *leaf = account.map(|account| AccountLeaf::new(account, self.storage_root(key)));
+        }
         self.commit_accounts(leaves)
     }
 
@@ -76,18 +97,15 @@ impl StateTrie {
 
     /// Root of the storage of the account under a key.
     fn storage_root(&self, key: &Key) -> B256 {
+        if self.storages.is_empty() {
+            return EMPTY_ROOT_HASH;
+        }
         self.storages.get(&B256::from(*key)).map_or(EMPTY_ROOT_HASH, Trie::root)
     }
 
     fn update_storages(&mut self, changes: &[(Key, &AccountChange)]) {
-        let concerned: Vec<_> = changes
-            .par_iter()
-            .filter(|(_, change)| {
-                change.account.is_none() || change.storage_wiped || !change.storage.is_empty()
-            })
-            .collect();
         let mut written = Vec::new();
-        for (key, change) in concerned {
+        for (key, change) in changes {
             let key = B256::from(*key);
             let trie = self.storages.remove(&key).filter(|_| !change.storage_wiped);
             // Storage goes with its account; what is left alone otherwise was wiped.
@@ -109,6 +127,11 @@ impl StateTrie {
     fn commit_accounts(&mut self, changes: Vec<Change<AccountLeaf>>) -> B256 {
         self.accounts.commit(changes, &AccountLeaf::encode).expect("a whole state has no blinded nodes")
     }
+}
+
+/// Whether the storage of an account is not what it was.
+fn concerns_storage(change: &AccountChange) -> bool {
+    change.account.is_none() || change.storage_wiped || !change.storage.is_empty()
 }
 
 fn commit(tries: Vec<(&mut Trie<SlotLeaf>, Vec<Change<SlotLeaf>>)>) {

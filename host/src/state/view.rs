@@ -1,6 +1,6 @@
 //! The one way in which execution reads a state: layers of changes over a base.
 
-use super::{Account, AccountChange, ChangeSet, StateKey, StateRead, Unknown, World};
+use super::{Account, AccountChange, ChangeSet, Recorder, StateKey, StateRead, Unknown, WitnessState, World};
 use alloy_primitives::{Address, B256, U256, map::HashMap};
 use revm::state::Bytecode;
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
@@ -48,6 +48,10 @@ impl FromIterator<(u64, B256)> for BlockHashes {
 enum Base<'a> {
     /// A state in memory.
     World(&'a World),
+    /// What a witness tells.
+    Witness(&'a WitnessState),
+    /// Another state, of which it is noted down what is read.
+    Recorded(&'a Recorder<'a>),
 }
 
 /// The state at a block boundary, as execution reads it.
@@ -64,12 +68,30 @@ pub struct View<'a> {
 impl<'a> From<&'a World> for View<'a> {
     /// The state itself; which chain led to it is not known, so that hashes of earlier blocks are unknown.
     fn from(world: &'a World) -> Self {
-        static NO_HASHES: BlockHashes = BlockHashes::new();
-        Self { base: Base::World(world), layers: &[], hashes: &NO_HASHES }
+        Self::over(Base::World(world))
+    }
+}
+
+impl<'a> From<&'a WitnessState> for View<'a> {
+    /// The same.
+    fn from(witness: &'a WitnessState) -> Self {
+        Self::over(Base::Witness(witness))
+    }
+}
+
+impl<'a> From<&'a Recorder<'a>> for View<'a> {
+    /// What is recorded, with the hashes that belong to it.
+    fn from(recorder: &'a Recorder<'a>) -> Self {
+        Self::over(Base::Recorded(recorder)).with_hashes(recorder.state().hashes)
     }
 }
 
 impl<'a> View<'a> {
+    const fn over(base: Base<'a>) -> Self {
+        static NO_HASHES: BlockHashes = BlockHashes::new();
+        Self { base, layers: &[], hashes: &NO_HASHES }
+    }
+
     /// The same state, with the hashes of the blocks that led to it.
     #[must_use]
     pub const fn with_hashes(self, hashes: &'a BlockHashes) -> Self {
@@ -112,7 +134,9 @@ impl<'a> View<'a> {
     /// A changed account or slot that is not known here, or an account whose storage is to be restored but cannot
     /// be listed.
     pub fn undo(&self, changes: &ChangeSet) -> Result<ChangeSet, Unknown> {
-        let accounts = changes.accounts.iter().map(|(address, change)| {
+        let mut undo = ChangeSet::default();
+        undo.accounts.reserve(changes.accounts.len());
+        for (address, change) in &changes.accounts {
             let rewrites_all = change.storage_wiped || change.account.is_none();
             let storage = if rewrites_all {
                 self.slots(address).ok_or(Unknown(StateKey::Account(*address)))?.into_owned()
@@ -122,9 +146,9 @@ impl<'a> View<'a> {
             };
             // Slots that only the changes wrote go with the wipe.
             let account = self.account(address)?;
-            Ok((*address, AccountChange { account, storage_wiped: rewrites_all, storage }))
-        });
-        Ok(ChangeSet { accounts: accounts.collect::<Result<_, _>>()?, ..ChangeSet::default() })
+            undo.accounts.insert(*address, AccountChange { account, storage_wiped: rewrites_all, storage });
+        }
+        Ok(undo)
     }
 
     /// Whether `changes` concern an account that has storage, but neither code nor a nonce.
@@ -144,21 +168,28 @@ impl<'a> View<'a> {
 }
 
 impl<'a> Base<'a> {
+    #[inline]
     fn account(self, address: &Address) -> Result<Option<Account>, Unknown> {
         match self {
             Self::World(world) => world.account(address),
+            Self::Witness(witness) => witness.account(address),
+            Self::Recorded(recorder) => recorder.account(address),
         }
     }
 
     fn storage(self, address: &Address, slot: &U256) -> Result<U256, Unknown> {
         match self {
             Self::World(world) => world.storage(address, slot),
+            Self::Witness(witness) => witness.storage(address, slot),
+            Self::Recorded(recorder) => recorder.storage(address, slot),
         }
     }
 
     fn code(self, hash: &B256) -> Result<Bytecode, Unknown> {
         match self {
             Self::World(world) => world.code(hash),
+            Self::Witness(witness) => witness.code(hash),
+            Self::Recorded(recorder) => recorder.code(hash),
         }
     }
 
@@ -166,6 +197,8 @@ impl<'a> Base<'a> {
     fn slots(self, address: &Address) -> Option<Cow<'a, HashMap<U256, U256>>> {
         match self {
             Self::World(world) => Some(world.slots(address).map_or_else(Cow::default, Cow::Borrowed)),
+            Self::Witness(witness) => witness.has_no_storage(address).then(Cow::default),
+            Self::Recorded(recorder) => recorder.state().slots(address),
         }
     }
 
@@ -173,11 +206,13 @@ impl<'a> Base<'a> {
     fn may_have_bare_storage(self) -> bool {
         match self {
             Self::World(world) => world.may_have_bare_storage(),
+            Self::Witness(_) | Self::Recorded(_) => true,
         }
     }
 }
 
 impl StateRead for View<'_> {
+    #[inline]
     fn account(&self, address: &Address) -> Result<Option<Account>, Unknown> {
         match self.layers.iter().find_map(|layer| layer.accounts.get(address)) {
             Some(change) => Ok(change.account),
@@ -209,6 +244,9 @@ impl StateRead for View<'_> {
     }
 
     fn block_hash(&self, number: u64) -> Result<B256, Unknown> {
+        if let Base::Recorded(recorder) = self.base {
+            return recorder.block_hash(number);
+        }
         self.hashes.get(number).ok_or(Unknown(StateKey::BlockHash(number)))
     }
 }

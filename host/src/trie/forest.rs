@@ -2,8 +2,8 @@
 
 use super::{
     Entry, Missing, Trie,
-    hashing::hash_pages,
-    nibbles::first_word,
+    hashing::{hash_noted, hash_pages},
+    nibbles::{first_word, order},
     page::{Change, Page},
     spine::Jobs,
     tree::Joint,
@@ -11,8 +11,11 @@ use super::{
 use alloy_primitives::B256;
 use rayon::prelude::*;
 
-/// Pages that one task has in hand: what they remember of accounts fits the second cache.
-const TASK_PAGES: usize = 32;
+/// Entries that one task changes or hashes: some 100 µs of work, and what is read for it fits the second cache.
+const TASK_LEN: usize = 384;
+
+/// So many pages ahead a task asks for what it will read.
+const PAGES_AHEAD: usize = 4;
 
 /// A page of one of the tries, and what is to be changed there.
 struct Work<'a, V> {
@@ -42,7 +45,9 @@ pub fn commit_all<V: Entry>(
             .iter()
             .map(|work| Touched { trie: work.trie, index: work.index, len_before: work.page.len() })
             .collect();
-        work.par_chunks_mut(TASK_PAGES)
+        let len: usize = work.iter().map(|work| work.changes.len() + work.page.dirty_len()).sum();
+        let task_pages = (TASK_LEN * work.len()).checked_div(len).unwrap_or(0).max(1);
+        work.par_chunks_mut(task_pages)
             .try_for_each_init(Jobs::default, |jobs, task| change_and_hash(task, jobs, encode))?;
         drop(work);
         let mut is_settled = true;
@@ -67,13 +72,30 @@ struct Touched {
     len_before: usize,
 }
 
-/// Changes in the order of their keys. What is sorted is their first words: values are moved but once.
+/// Changes in the order of their keys. What is sorted is their first words, dealt out by their first bits: values are moved
+/// but once.
 fn sorted<V: Entry>(mut changes: Vec<Change<V>>) -> Vec<Change<V>> {
-    let mut order_of: Vec<(u64, usize)> =
-        changes.iter().enumerate().map(|(index, (key, _))| (first_word(key), index)).collect();
-    order_of.par_sort_unstable_by(|(a, a_index), (b, b_index)| {
-        a.cmp(b).then_with(|| changes[*a_index].0.cmp(&changes[*b_index].0))
-    });
+    if changes.is_sorted_by(|(a, _), (b, _)| order(a, b).is_lt()) {
+        return changes;
+    }
+    let bits = changes.len().ilog2().clamp(1, 16);
+    let bucket = |word: u64| (word >> (u64::BITS - bits)) as usize;
+    // Where each bucket begins, and as it is filled, where its next word goes.
+    let mut next = vec![0; (1 << bits) + 1];
+    changes.iter().for_each(|(key, _)| next[bucket(first_word(key)) + 1] += 1);
+    (0..1 << bits).for_each(|at| next[at + 1] += next[at]);
+    let mut order_of = vec![(0, 0); changes.len()];
+    for (index, (key, _)) in changes.iter().enumerate() {
+        let word = first_word(key);
+        let at = &mut next[bucket(word)];
+        order_of[*at] = (word, index);
+        *at += 1;
+    }
+    for of_bucket in order_of.chunk_by_mut(|(a, _), (b, _)| bucket(*a) == bucket(*b)) {
+        of_bucket.sort_unstable_by(|(a, a_index), (b, b_index)| {
+            a.cmp(b).then_with(|| changes[*a_index].0.cmp(&changes[*b_index].0))
+        });
+    }
     let take = |(_, index): (u64, usize)| {
         let (key, value) = &mut changes[index];
         (*key, value.take())
@@ -87,9 +109,16 @@ fn change_and_hash<V: Entry>(
     jobs: &mut Jobs,
     encode: &(impl Fn(&V, &mut Vec<u8>) + Sync),
 ) -> Result<(), Missing> {
-    for work in &mut *task {
-        work.page.apply(work.changes)?;
+    jobs.clear();
+    task.iter().take(PAGES_AHEAD).for_each(|work| work.page.prefetch(work.changes));
+    for index in 0..task.len() {
+        if let Some(ahead) = task.get(index + PAGES_AHEAD) {
+            ahead.page.prefetch(ahead.changes);
+        }
+        let Work { page, changes, .. } = &mut task[index];
+        page.apply(changes)?;
+        page.note_dirty(u32::try_from(index).expect("a task has few pages"), jobs);
     }
     let mut pages: Vec<&mut Page<V>> = task.iter_mut().map(|work| &mut *work.page).collect();
-    hash_pages(&mut pages, jobs, encode)
+    hash_noted(&mut pages, jobs, encode)
 }

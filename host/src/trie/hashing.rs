@@ -8,7 +8,7 @@ use super::{
     page::{Entry, Page},
     spine::{BranchJob, EntryJob, Jobs},
 };
-use outrider_kernels::keccak::{Payloads, keccak256};
+use outrider_kernels::keccak::{Digest, Payloads, keccak256};
 use rayon::prelude::*;
 
 /// Nodes that one task encodes and hashes: some 100 µs of work, and at most half a megabyte.
@@ -28,14 +28,27 @@ pub(super) fn hash_pages<V: Entry>(
     for (index, page) in (0..).zip(&mut *pages) {
         page.note_dirty(index, jobs);
     }
-    let references = in_tasks(&jobs.entries, |jobs| entry_references(pages, jobs, encode))?;
-    for (job, reference) in jobs.entries.iter().zip(references) {
-        pages[job.page as usize].set_reference(job.slot, reference);
-    }
-    for branches in jobs.branches.iter().rev().filter(|branches| !branches.is_empty()) {
-        let references = in_tasks(branches, |branches| Ok(branch_references(pages, branches)))?;
-        for (job, reference) in branches.iter().zip(references) {
+    hash_noted(pages, jobs, encode)
+}
+
+/// As [`hash_pages`], where it has been noted down what there is to do.
+pub(super) fn hash_noted<V: Entry>(
+    pages: &mut [&mut Page<V>],
+    jobs: &Jobs,
+    encode: &(impl Fn(&V, &mut Vec<u8>) + Sync),
+) -> Result<(), Missing> {
+    let parts = in_tasks(&jobs.entries, |jobs| entry_references(pages, jobs, encode))?;
+    for (jobs, references) in jobs.entries.chunks(TASK_LEN).zip(parts) {
+        references.hand_out(jobs, |job, reference| {
             pages[job.page as usize].set_reference(job.slot, reference);
+        });
+    }
+    for branches in jobs.branches.iter().rev() {
+        let parts = in_tasks(branches, |branches| Ok(branch_references(pages, branches)))?;
+        for (jobs, references) in branches.chunks(TASK_LEN).zip(parts) {
+            references.hand_out(jobs, |job, reference| {
+                pages[job.page as usize].set_reference(job.slot, reference);
+            });
         }
     }
     Ok(())
@@ -78,23 +91,22 @@ pub(super) fn encode_nodes<V: Entry>(
     }
 }
 
-/// Answers in the order of the jobs, of which each thread does some.
+/// An answer for each [`TASK_LEN`] of the jobs, of which each thread does some.
 fn in_tasks<J: Sync>(
     jobs: &[J],
-    task: impl Fn(&[J]) -> Result<Vec<NodeRef>, Missing> + Sync,
-) -> Result<Vec<NodeRef>, Missing> {
+    task: impl Fn(&[J]) -> Result<References, Missing> + Sync,
+) -> Result<Vec<References>, Missing> {
     if jobs.len() <= TASK_LEN {
-        return task(jobs);
+        return jobs.chunks(TASK_LEN).map(&task).collect();
     }
-    let parts: Result<Vec<_>, _> = jobs.par_chunks(TASK_LEN).map(&task).collect();
-    Ok(parts?.concat())
+    jobs.par_chunks(TASK_LEN).map(&task).collect()
 }
 
 fn entry_references<V: Entry>(
     pages: &[&mut Page<V>],
     jobs: &[EntryJob],
     encode: &impl Fn(&V, &mut Vec<u8>),
-) -> Result<Vec<NodeRef>, Missing> {
+) -> Result<References, Missing> {
     let mut encodings = Encodings::with_capacity(jobs.len(), 112);
     let mut value = Vec::new();
     for job in jobs {
@@ -118,75 +130,85 @@ fn entry_references<V: Entry>(
     Ok(encodings.references())
 }
 
-fn branch_references<V: Entry>(pages: &[&mut Page<V>], jobs: &[BranchJob]) -> Vec<NodeRef> {
+fn branch_references<V: Entry>(pages: &[&mut Page<V>], jobs: &[BranchJob]) -> References {
     let mut encodings = Encodings::with_capacity(jobs.len(), 320);
     for job in jobs {
         let children = pages[job.page as usize].children(job);
         encodings.add(|out| push_branch(job.mask, children, out));
     }
-    let mut references = encodings.references();
+    let references = encodings.references();
     let hanging = |job: &BranchJob| job.hang < job.depth;
-    if jobs.iter().any(hanging) {
-        let mut extensions = Encodings::with_capacity(jobs.len(), 48);
-        for (job, reference) in jobs.iter().zip(&references) {
-            if hanging(job) {
-                let key: &Key = pages[job.page as usize].key(job.entry);
-                extensions
-                    .add(|out| push_extension(key, [job.hang.into(), job.depth.into()], reference, out));
-            } else {
-                extensions.known(*reference);
-            }
-        }
-        references = extensions.references();
+    if !jobs.iter().any(hanging) {
+        return references;
     }
-    references
+    let mut extensions = Encodings::with_capacity(jobs.len(), 48);
+    references.hand_out(jobs, |job, reference| {
+        if hanging(job) {
+            let key: &Key = pages[job.page as usize].key(job.entry);
+            extensions.add(|out| push_extension(key, [job.hang.into(), job.depth.into()], &reference, out));
+        } else {
+            extensions.known(reference);
+        }
+    });
+    extensions.references()
 }
 
-/// Encoded nodes one after the other, of which those that are long enough are to be hashed.
+/// How some nodes are referred to.
+struct References {
+    digests: Vec<Digest>,
+    /// The nodes that have no digest, by their place among all.
+    others: Vec<(usize, NodeRef)>,
+}
+
+impl References {
+    /// Each job with its answer.
+    fn hand_out<J>(self, jobs: &[J], mut take: impl FnMut(&J, NodeRef)) {
+        let mut digests = self.digests.iter();
+        let mut others = self.others.iter().peekable();
+        for (index, job) in jobs.iter().enumerate() {
+            let reference = match others.next_if(|(at, _)| *at == index) {
+                Some((_, reference)) => *reference,
+                None => digests.next().map_or(NodeRef::NONE, NodeRef::hash),
+            };
+            take(job, reference);
+        }
+    }
+}
+
+/// Encoded nodes one after the other.
 struct Encodings {
     bytes: Vec<u8>,
     offsets: Vec<u32>,
-    /// Of nodes without a hash the reference, of others a placeholder.
-    references: Vec<NodeRef>,
-    /// Which nodes are to be hashed.
-    hashed: Vec<usize>,
+    /// Nodes that are not to be hashed.
+    others: Vec<(usize, NodeRef)>,
 }
 
 impl Encodings {
     fn with_capacity(nodes: usize, bytes_each: usize) -> Self {
         let mut offsets = Vec::with_capacity(nodes + 1);
         offsets.push(0);
-        Self {
-            bytes: Vec::with_capacity(nodes * bytes_each),
-            offsets,
-            references: Vec::with_capacity(nodes),
-            hashed: Vec::with_capacity(nodes),
-        }
+        Self { bytes: Vec::with_capacity(nodes * bytes_each), offsets, others: Vec::new() }
     }
 
     fn known(&mut self, reference: NodeRef) {
-        self.references.push(reference);
+        let index = self.offsets.len() - 1 + self.others.len();
+        self.others.push((index, reference));
     }
 
     fn add(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();
         encode(&mut self.bytes);
         if self.bytes.len() - start < 32 {
-            self.references.push(NodeRef::embedded(&self.bytes[start..]));
+            self.known(NodeRef::embedded(&self.bytes[start..]));
             self.bytes.truncate(start);
             return;
         }
-        self.hashed.push(self.references.len());
-        self.references.push(NodeRef::NONE);
         self.offsets.push(u32::try_from(self.bytes.len()).expect("a task's nodes have less than 4 GiB"));
     }
 
-    fn references(mut self) -> Vec<NodeRef> {
+    fn references(self) -> References {
         let payloads = Payloads::new(&self.bytes, &self.offsets).expect("offsets ascend to the last byte");
-        for (index, digest) in self.hashed.into_iter().zip(keccak256(&payloads)) {
-            self.references[index] = NodeRef::hash(&digest);
-        }
-        self.references
+        References { digests: keccak256(&payloads), others: self.others }
     }
 }
 

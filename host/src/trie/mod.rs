@@ -18,8 +18,10 @@
 //! - **What is not known is never taken for absent.** A trie may hold blinded nodes, of which only the
 //!   hash is known; whatever would need to look into one is answered with [`Missing`], which names it.
 
+mod decode;
 mod forest;
 mod hashing;
+mod lookup;
 mod nibbles;
 mod node;
 mod ordered;
@@ -32,10 +34,11 @@ mod tests;
 mod tree;
 
 pub use forest::commit_all;
+pub use lookup::lookup;
 pub use node::NodeRef;
 pub use ordered::ordered_root;
 pub use page::{Blinded, Change, Entry};
-pub use partial::{Known, MalformedTrie};
+pub use partial::{Known, MalformedTrie, Unreadable, encode_known, open_all};
 pub use tree::Trie;
 
 use alloy_primitives::B256;

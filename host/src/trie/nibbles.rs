@@ -63,17 +63,11 @@ pub(super) const fn compact_len(nibbles: usize) -> usize {
     1 + nibbles / 2
 }
 
-/// Appends the compact encoding of the nibbles from `start` to `end`.
-pub(super) fn push_compact(key: &Key, start: usize, end: usize, is_leaf: bool, out: &mut Vec<u8>) {
-    let flag = if is_leaf { 0x20 } else { 0 };
+/// Appends the compact encoding of the nibbles from `start` to `end`, which are not the last of a key.
+pub(super) fn push_compact(key: &Key, start: usize, end: usize, out: &mut Vec<u8>) {
     let odd = (end - start) % 2;
-    out.push(if odd == 1 { flag | 0x10 | nibble(key, start) } else { flag });
-    let start = start + odd;
-    if start.is_multiple_of(2) && end.is_multiple_of(2) {
-        out.extend_from_slice(&key[start / 2..end / 2]);
-    } else {
-        out.extend((start..end).step_by(2).map(|index| nibble(key, index) << 4 | nibble(key, index + 1)));
-    }
+    out.push(if odd == 1 { 0x10 | nibble(key, start) } else { 0 });
+    out.extend((start + odd..end).step_by(2).map(|index| nibble(key, index) << 4 | nibble(key, index + 1)));
 }
 
 /// The first nibbles of a key, as hexadecimal digits.

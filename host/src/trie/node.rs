@@ -2,7 +2,7 @@
 
 use super::{
     Key,
-    nibbles::{compact_len, push_compact},
+    nibbles::{compact_len, nibble, push_compact},
 };
 use alloy_primitives::{B256, keccak256};
 use alloy_trie::EMPTY_ROOT_HASH;
@@ -86,18 +86,26 @@ impl fmt::Debug for NodeRef {
     }
 }
 
-/// Appends a leaf: the nibbles of its key from `start` on to `end`, and its value, which is given as the
+/// Appends a leaf: the nibbles of its key from `start` on to `end`, which is even, and its value, which is given as the
 /// bytes that the trie stores.
 #[expect(clippy::cast_possible_truncation, reason = "a path has 33 bytes at most")]
 pub(super) fn push_leaf(key: &Key, [start, end]: [usize; 2], value: &[u8], out: &mut Vec<u8>) {
+    debug_assert!(end.is_multiple_of(2), "keys are whole bytes");
     let path_len = compact_len(end - start);
     // A compact leaf path begins with 0x20 to 0x3f: alone it is its own RLP.
     let path_rlp_len = if path_len == 1 { 1 } else { 1 + path_len };
     push_header(LIST, path_rlp_len + string_len(value), out);
-    if path_len > 1 {
-        out.push(EMPTY + path_len as u8);
-    }
-    push_compact(key, start, end, true, out);
+    // The key is copied whole, which has a length known ahead, and its beginning is overwritten.
+    const ROOM: usize = 2 + size_of::<Key>();
+    let mut path = [0; 2 * ROOM];
+    path[2..ROOM].copy_from_slice(key);
+    let whole = start.div_ceil(2);
+    path[whole + 1] = if start.is_multiple_of(2) { 0x20 } else { 0x30 | nibble(key, start) };
+    path[whole] = EMPTY + path_len as u8;
+    let begin = if path_len == 1 { whole + 1 } else { whole };
+    let len = out.len() + 2 + end / 2 - begin;
+    out.extend_from_slice(&path[begin..begin + ROOM]);
+    out.truncate(len);
     if !is_own_rlp(value) {
         push_header(EMPTY, value.len(), out);
     }
@@ -113,7 +121,7 @@ pub(super) fn push_extension(key: &Key, [start, end]: [usize; 2], child: &NodeRe
     if path_len > 1 {
         out.push(EMPTY + path_len as u8);
     }
-    push_compact(key, start, end, false, out);
+    push_compact(key, start, end, out);
     out.extend_from_slice(child.as_rlp());
 }
 

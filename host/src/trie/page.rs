@@ -2,9 +2,10 @@
 
 use super::{
     Key, Missing, NodeRef,
-    nibbles::{KEY_NIBBLES, after, order, shared},
+    nibbles::{KEY_NIBBLES, after, first_word, order, shared},
     spine::{BranchJob, Jobs, Spine},
 };
+use outrider_kernels::simd::prefetch;
 use std::ops::Range;
 
 /// What a trie holds under a key.
@@ -94,6 +95,11 @@ impl<V: Entry> Page<V> {
         self.dirty.is_empty()
     }
 
+    /// Entries that are out of date.
+    pub(super) const fn dirty_len(&self) -> usize {
+        self.dirty.len()
+    }
+
     pub(super) const fn hang(&self) -> u8 {
         self.hang
     }
@@ -170,26 +176,48 @@ impl<V: Entry> Page<V> {
         [before, at, (after < self.len()).then_some(after)]
     }
 
-    /// Where a key is, or belongs. Keys are hashes, so where to look follows from their first bits.
+    /// Asks for what [`Self::apply`] and [`Self::note_dirty`] will read, so that it is there when they do.
+    pub(super) fn prefetch(&self, changes: &[Change<V>]) {
+        for (key, _) in changes {
+            let at = self.expected(key);
+            // A line holds two keys.
+            let near = [at.saturating_sub(3), at.saturating_sub(1), at + 1, at + 3];
+            near.into_iter().filter_map(|at| self.keys.get(at)).for_each(prefetch);
+            self.values.get(at).into_iter().for_each(prefetch);
+            self.spine.prefetch(at);
+        }
+    }
+
+    /// Where a key is to be looked for. Keys are hashes, so that follows from their first bits.
+    #[expect(clippy::cast_possible_truncation, reason = "less than the number of keys")]
+    fn expected(&self, key: &Key) -> usize {
+        (u128::from(after(key, self.hang)) * self.keys.len() as u128 >> 64) as usize
+    }
+
+    /// Where a key is, or belongs.
     fn search(&self, key: &Key) -> Result<usize, usize> {
         let keys = &self.keys;
-        let expected = u128::from(after(key, self.hang)) * keys.len() as u128 >> 64;
-        #[expect(clippy::cast_possible_truncation, reason = "less than the number of keys")]
-        let mut at = expected as usize;
+        let word = first_word(key);
+        let is_before = |at: usize| first_word(&keys[at]) < word;
+        let mut at = self.expected(key);
         let begin = at.saturating_sub(SCAN_LEN);
         let end = keys.len().min(at + SCAN_LEN);
-        // The first that is not before the one sought.
-        while at < end && order(&keys[at], key).is_lt() {
+        // The first whose beginning is not before the one sought.
+        while at < end && is_before(at) {
             at += 1;
         }
-        while at > begin && order(&keys[at - 1], key).is_ge() {
+        while at > begin && !is_before(at - 1) {
             at -= 1;
         }
-        let is_after = keys.get(at).is_none_or(|other| order(other, key).is_ge());
-        if !is_after || at > 0 && order(&keys[at - 1], key).is_ge() {
-            return keys.binary_search_by(|other| order(other, key));
+        match keys.get(at) {
+            _ if at > 0 && !is_before(at - 1) => {}
+            None => return Err(at),
+            Some(_) if is_before(at) => {}
+            Some(found) if found == key => return Ok(at),
+            Some(found) if first_word(found) != word => return Err(at),
+            Some(_) => {}
         }
-        if keys.get(at) == Some(key) { Ok(at) } else { Err(at) }
+        keys.binary_search_by(|other| order(other, key))
     }
 
     /// Makes changes, which are in the order of their keys. Removing what is not there changes nothing.

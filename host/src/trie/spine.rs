@@ -4,6 +4,7 @@ use super::{
     Key, NodeRef,
     nibbles::{nibble, shared},
 };
+use outrider_kernels::simd::prefetch;
 
 /// The branch above what hangs below no branch.
 const NO_BRANCH: u32 = u32::MAX;
@@ -215,9 +216,18 @@ impl Spine {
                 let Branch { first, mask, depth, parent } = *branch;
                 let job = BranchJob { page, entry, slot, first, mask, hang, depth };
                 jobs.branches[usize::from(depth)].push(job);
+                // They are encoded when the nodes below have been hashed.
+                self.children(&job).iter().step_by(2).for_each(prefetch);
                 above = parent;
             }
         }
+    }
+
+    /// Asks for what [`Self::note`] will read for an entry.
+    pub(super) fn prefetch(&self, entry: usize) {
+        self.above.get(entry).into_iter().for_each(prefetch);
+        let branch = self.branches.len() * entry / self.above.len().max(1);
+        self.branches.get(branch).into_iter().for_each(prefetch);
     }
 
     /// The slot of a branch, which is above a key, and where it hangs.

@@ -1,7 +1,13 @@
-use super::{Blinded, Entry, Key, Known, MalformedTrie, NodeRef, Trie, ordered_root};
+use super::{
+    Blinded, Change, Entry, Key, Known, MalformedTrie, NodeRef, Trie, Unreadable, encode_known, lookup,
+    ordered_root,
+};
 use alloy_primitives::{B256, keccak256};
 use alloy_trie::{HashBuilder, Nibbles};
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Mutex,
+};
 
 /// Bytes as they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,14 +135,14 @@ fn lists_have_the_roots_of_alloy_trie() {
     }
 }
 
-fn encode_known(known: &Known<Value>, out: &mut Vec<u8>) {
-    encode(known.value().expect("asked for values alone"), out);
-}
-
-/// The trie below a root as far as some nodes tell.
-fn open(root: B256, nodes: &HashMap<B256, Vec<u8>>) -> Result<Trie<Known<Value>>, MalformedTrie> {
+/// The trie below a root as far as some changes have to do with it, of which some nodes are known.
+fn open(
+    root: B256,
+    changes: &[Change<Known<Value>>],
+    nodes: &HashMap<B256, Vec<u8>>,
+) -> Result<Trie<Known<Value>>, Unreadable> {
     let node = |hash: &B256| nodes.get(hash).map(Vec::as_slice);
-    Trie::open(root, &node, &|bytes| Ok(Value(bytes.to_vec())), &encode)
+    Trie::open_for(root, changes, &node, &|bytes| Ok(Value(bytes.to_vec())), &encode)
 }
 
 fn by_hash(nodes: Vec<Vec<u8>>) -> HashMap<B256, Vec<u8>> {
@@ -165,24 +171,38 @@ fn witnessed(seed: u64, len: usize, changes_len: usize) {
     }
     let touched: Vec<Key> = changes.keys().copied().collect();
     let nodes = by_hash(whole.nodes_for(&touched, &encode));
-    let mut partial = open(root, &nodes).unwrap();
+    let node = |hash: &B256| nodes.get(hash).map(Vec::as_slice);
     for key in &touched {
-        let known = partial.get(key).unwrap().and_then(Known::value);
-        assert_eq!(known, entries.get(key), "seed {seed}");
+        let known = lookup(root, key, &node).unwrap();
+        assert_eq!(known, entries.get(key).map(|value| value.0.as_slice()), "seed {seed}");
     }
     let known = |(key, value): (&Key, &Option<Value>)| (*key, value.clone().map(Known::Value));
+    let known: Vec<Change<Known<Value>>> = changes.iter().map(known).collect();
     let after = whole.commit(changes.clone().into_iter().collect(), &encode);
-    assert_eq!(partial.commit(changes.iter().map(known).collect(), &encode_known), after, "seed {seed}");
+    let asked = Mutex::new(Vec::new());
+    let noted = |hash: &B256| {
+        asked.lock().unwrap().push(*hash);
+        node(hash)
+    };
+    let mut partial =
+        Trie::open_for(root, &known, &noted, &|bytes| Ok(Value(bytes.to_vec())), &encode).unwrap();
+    assert_eq!(partial.commit(known.clone(), &encode_known(&encode)), after, "seed {seed}");
 
-    // Without one of the nodes it says which, or does not need it.
-    for hash in nodes.keys().take(20) {
-        let mut fewer = nodes.clone();
+    // Without a node that was looked at it says which; it needs no other.
+    let asked = asked.into_inner().unwrap();
+    let needed: HashMap<B256, Vec<u8>> = asked.iter().map(|hash| (*hash, nodes[hash].clone())).collect();
+    let mut partial = open(root, &known, &needed).unwrap();
+    assert_eq!(partial.commit(known.clone(), &encode_known(&encode)), after, "seed {seed}");
+    for hash in asked.iter().take(20) {
+        let mut fewer = needed.clone();
         fewer.remove(hash);
-        let mut partial = open(root, &fewer).unwrap();
-        match partial.commit(changes.iter().map(known).collect(), &encode_known) {
-            Err(missing) => assert_eq!(missing.hash, *hash, "seed {seed}"),
-            found => assert_eq!(found, after, "seed {seed}"),
-        }
+        let Err(Unreadable::Missing(missing)) = open(root, &known, &fewer) else { panic!("seed {seed}") };
+        assert_eq!(missing.hash, *hash, "seed {seed}");
+    }
+    for key in &touched {
+        let node = |hash: &B256| needed.get(hash).map(Vec::as_slice);
+        let known = lookup(root, key, &node).unwrap();
+        assert_eq!(known, entries.get(key).map(|value| value.0.as_slice()), "seed {seed}");
     }
 }
 
@@ -207,7 +227,13 @@ fn nodes_of_no_trie_are_refused() {
     };
     let refused = |encoding: Vec<u8>| {
         let root = keccak256(&encoding);
-        open(root, &by_hash(vec![encoding])).map(|_| ()).unwrap_err().to_string()
+        let nodes = by_hash(vec![encoding]);
+        let error = open(root, &[([0x51; 32], None)], &nodes).map(|_| ()).unwrap_err();
+        if let Unreadable::Malformed(MalformedTrie::Node { .. }) = error {
+            let node = |hash: &B256| nodes.get(hash).map(Vec::as_slice);
+            assert_eq!(lookup(root, &[0x51; 32], &node), Err(error.clone()));
+        }
+        error.to_string()
     };
     let long = [&[0xb8, 60][..], &[7; 60]].concat();
     assert!(refused(node(&[&[0x82, 0x20, 0x11], &long])).ends_with("a key of other than 64 nibbles"));
@@ -223,8 +249,67 @@ fn nodes_of_no_trie_are_refused() {
     let hash = [&[0xa0][..], &[1; 32]].concat();
     let mut lonely = vec![&[0x80][..]; 17];
     lonely[5] = &hash;
-    assert!(refused(node(&lonely)).contains("are not those of a trie"));
-    assert!(open(B256::repeat_byte(1), &HashMap::new()).is_ok_and(|trie| trie.get(&[0; 32]).is_err()));
+    assert!(refused(node(&lonely)).ends_with("at path 0x5 is not known"));
+    lonely[5] = &[0x80];
+    lonely[6] = &hash;
+    assert!(
+        refused(node(&lonely)).ends_with("at path 0x6 is not known"),
+        "what is left would take its place"
+    );
+    lonely[7] = &hash;
+    let (root, changes) = (keccak256(node(&lonely)), [([0x51; 32], None)]);
+    assert!(
+        open(root, &changes, &by_hash(vec![node(&lonely)])).is_ok(),
+        "nothing is there, and nothing goes"
+    );
+    assert!(open(B256::repeat_byte(1), &changes, &HashMap::new()).is_err());
+    assert!(open(B256::repeat_byte(1), &[], &HashMap::new()).is_ok_and(|trie| trie.get(&[0; 32]).is_err()));
+}
+
+#[test]
+fn nodes_that_a_trie_would_have_otherwise_are_refused() {
+    // A leaf that hangs below a branch as if it had a neighbour there: well formed, and of no trie.
+    let [far, near, other] = [[0x11; 32], [0x51; 32], [0x52; 32]];
+    let value = Value(vec![7; 40]);
+    let mut leaf = Vec::new();
+    super::node::push_leaf(&near, [2, 64], &value.0, &mut leaf);
+    let mut lonely = Vec::new();
+    super::node::push_branch(0b10, &[NodeRef::to(&leaf)], &mut lonely);
+    let mut root = Vec::new();
+    let closed = NodeRef::hash(&[1; 32]);
+    super::node::push_branch(0b10_0010, &[closed, NodeRef::to(&lonely)], &mut root);
+    let hash = keccak256(&root);
+    let nodes = by_hash(vec![leaf, lonely, root]);
+    for key in [near, other] {
+        let changes = [(key, Some(Known::Value(value.clone())))];
+        let error = open(hash, &changes, &nodes).map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("are not those of a trie"), "{error}");
+    }
+    let error = open(hash, &[(far, None)], &nodes).map(|_| ()).unwrap_err();
+    assert!(error.to_string().ends_with("at path 0x1 is not known"), "{error}");
+}
+
+#[test]
+fn opening_costs_what_the_changes_ask_for_whatever_the_nodes_say() {
+    // Each branch has sixteen times the same branch for a child: 16^60 entries, if one would look at them all.
+    let mut nodes = Vec::new();
+    let mut leaf = Vec::new();
+    super::node::push_leaf(&[0x77; 32], [60, 64], &[7; 40], &mut leaf);
+    let mut child = NodeRef::to(&leaf);
+    nodes.push(leaf);
+    for _ in 0..60 {
+        let mut branch = Vec::new();
+        super::node::push_branch(u16::MAX, &[child; 16], &mut branch);
+        child = NodeRef::to(&branch);
+        nodes.push(branch);
+    }
+    let nodes = by_hash(nodes);
+    let root = child.root();
+    let key = |byte: u8| [byte; 32];
+    let changes: Vec<Change<Known<Value>>> =
+        (0..50).map(|byte| (key(byte), Some(Known::Value(Value(vec![byte; 40]))))).collect();
+    let trie = open(root, &changes, &nodes).unwrap();
+    assert!(trie.len() < 50 * 64 * 16);
 }
 
 #[test]
@@ -258,7 +343,7 @@ fn a_blinded_node_is_never_taken_for_absent() {
     let partial = |is_branch| {
         let known = whole[..2].iter().map(|(key, value)| (*key, Known::Value(value.clone())));
         let mut trie = Trie::from_entries(known.chain([(key(&[0x20]), blinded(is_branch))]).collect());
-        assert_eq!(trie.commit(Vec::new(), &encode_known), Ok(root));
+        assert_eq!(trie.commit(Vec::new(), &encode_known(&encode)), Ok(root));
         trie
     };
 
@@ -266,7 +351,7 @@ fn a_blinded_node_is_never_taken_for_absent() {
     let missing = super::Missing { key: key(&[0x20]), path_len: 1, hash };
     for below in [key(&[0x20]), key(&[0x21]), [0x2f; 32]] {
         assert_eq!(trie.get(&below).map(|_| ()), Err(missing));
-        assert_eq!(partial(false).commit(vec![(below, None)], &encode_known), Err(missing));
+        assert_eq!(partial(false).commit(vec![(below, None)], &encode_known(&encode)), Err(missing));
     }
     assert!(trie.get(&key(&[0x01])).is_ok_and(|value| value.is_some()));
     assert!(trie.get(&key(&[0x31])).is_ok_and(|value| value.is_none()));
@@ -275,11 +360,11 @@ fn a_blinded_node_is_never_taken_for_absent() {
     // With one neighbour left it stays where it is; without any its path would become longer.
     let mut left = whole[1..].to_vec();
     let root = expected(&left.iter().cloned().collect());
-    assert_eq!(trie.commit(vec![(whole[0].0, None)], &encode_known), Ok(root));
-    assert_eq!(trie.commit(vec![(whole[1].0, None)], &encode_known), Err(missing));
+    assert_eq!(trie.commit(vec![(whole[0].0, None)], &encode_known(&encode)), Ok(root));
+    assert_eq!(trie.commit(vec![(whole[1].0, None)], &encode_known(&encode)), Err(missing));
     // Unless it is known to be a branch.
     left.remove(0);
     let mut trie = partial(true);
     let both = vec![(whole[0].0, None), (whole[1].0, None)];
-    assert_eq!(trie.commit(both, &encode_known), Ok(expected(&left.into_iter().collect())));
+    assert_eq!(trie.commit(both, &encode_known(&encode)), Ok(expected(&left.into_iter().collect())));
 }

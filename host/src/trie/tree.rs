@@ -119,6 +119,11 @@ impl<V: Entry> Trie<V> {
         });
         let mut pages: Vec<_> = pages.collect();
         pages.shrink_to_fit();
+        // Before anything is hashed: of a blinded node it must be right where it hangs.
+        let filled: Vec<usize> = (0..pages.len()).filter(|&index| !pages[index].is_empty()).collect();
+        for (&index, hang) in filled.iter().zip(hangs(&filled, cut)) {
+            pages[index].set_hang(hang);
+        }
         *self = Self { pages, cut, top: Page::default(), len, is_clean: len == 0 };
     }
 

@@ -13,3 +13,4 @@ mod run;
 mod state;
 mod state_crash;
 mod surface;
+mod witness;

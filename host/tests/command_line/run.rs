@@ -27,7 +27,7 @@ fn everything_in_the_fixtures_matches_and_exits_0() {
     let mut lines = outcome.stdout.lines();
     assert!(lines.next().unwrap().starts_with("device cpu"));
     assert!(lines.next().unwrap().contains("block fork"));
-    assert!(outcome.stdout.contains("invalid as expected: "));
+    assert!(outcome.stdout.contains("INVALID as expected: "));
     let total = outcome.stdout.lines().find(|line| line.contains(" blocks matched, ")).unwrap();
     let words: Vec<&str> = total.split(' ').collect();
     assert_eq!(words[0], words[2], "{total}");
@@ -52,7 +52,9 @@ fn json_has_one_object_a_block_and_a_total_with_every_field() {
                 "lanes",
                 "reexecuted",
                 "gas_used",
+                "verdict",
                 "checks",
+                "unchecked",
                 "match",
                 "device",
                 "kernels",
@@ -67,6 +69,7 @@ fn json_has_one_object_a_block_and_a_total_with_every_field() {
             (&block["match"], &block["device"], &block["case"]),
             (&true.into(), &"cpu".into(), &Value::Null)
         );
+        assert_eq!((&block["verdict"], &block["unchecked"]), (&"VALID".into(), &json!([])));
         assert_eq!(fields(&block["lanes"]), ["evm", "path", "transfer"]);
         let lanes = &block["lanes"];
         assert_eq!(lanes["transfer"].as_u64().unwrap() + lanes["evm"].as_u64().unwrap(), 200);
@@ -196,6 +199,7 @@ fn a_single_file_stands_for_its_folder_and_paths_add_up() {
     assert_eq!(lines.len(), 4 + 1 + 1);
     let block = &lines[4];
     assert_eq!((&block["checks"]["senders"], &block["checks"]["state_root"]), (&true.into(), &Value::Null));
+    assert_eq!((&block["verdict"], &block["unchecked"]), (&"COMPUTED".into(), &json!(["state_root"])));
 }
 
 #[test]

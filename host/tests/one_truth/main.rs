@@ -11,3 +11,4 @@ mod inputs;
 mod runner;
 mod senders;
 mod tampered;
+mod witnesses;

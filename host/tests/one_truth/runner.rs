@@ -94,7 +94,7 @@ pub(crate) fn assert_all_match(path: &Path, way: Way) -> Vec<BlockReport> {
 
 /// Runs a path with all lanes and `--check`.
 pub(crate) fn run(path: &Path, accelerator: &Accelerator, threads: usize) -> Vec<BlockReport> {
-    let options = Options { lanes: LaneSet::All, check: true };
+    let options = Options { lanes: LaneSet::All, check: true, witnesses: false };
     let mut reports = Vec::new();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| {

@@ -122,6 +122,15 @@ impl Backend {
     }
 }
 
+/// Asks for the cache line of a value that will be read soon. Does nothing on processors without vector instructions here.
+#[inline]
+pub fn prefetch<T>(value: &T) {
+    #[cfg(all(target_arch = "x86_64", not(outrider_portable)))]
+    lanes::prefetch(value);
+    #[cfg(not(all(target_arch = "x86_64", not(outrider_portable))))]
+    let _ = value;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

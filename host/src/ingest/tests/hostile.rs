@@ -1,6 +1,9 @@
 //! Damaged input: cut anywhere, changed anywhere, nested without end. An error, never a panic.
 
-use super::sample::{self, Pooled};
+use super::{
+    sample::{self, Pooled},
+    witness::witness_json,
+};
 use crate::ingest::{
     BlockBytes, DecodeError, RlpFault, TransactionFault, decode_block, decode_transaction, fuzz,
 };
@@ -18,6 +21,7 @@ fn seeds() -> Vec<(fuzz::Target, Vec<u8>)> {
         ("prestate_json", sample::prestate_json().to_string().into_bytes()),
         ("block_hashes_json", format!(r#"{{"1":"0x{}"}}"#, "ab".repeat(32)).into_bytes()),
         ("genesis_json", sample::genesis_json().to_string().into_bytes()),
+        ("witness_json", witness_json().to_string().into_bytes()),
         ("chain_rlp", chain),
         ("blockchain_test", sample::test_json().to_string().into_bytes()),
         ("raw_lines", lines.into_bytes()),

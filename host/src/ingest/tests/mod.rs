@@ -6,3 +6,4 @@ mod formats;
 mod hostile;
 mod sample;
 mod shared_data;
+mod witness;

@@ -145,7 +145,7 @@ impl Case {
         let none = HashMap::default();
         let block = self.block(&none);
         let state = State::builder()
-            .with_database(WrapDatabaseRef(AsDatabase(&self.world)))
+            .with_database(WrapDatabaseRef(AsDatabase::new(&self.world)))
             .with_bundle_update()
             .build();
         let evm = EthEvmFactory::default().create_evm(state, self.env());

@@ -212,7 +212,7 @@ impl Case {
         let mut authorities = HashMap::default();
         {
             let block = self.block();
-            let state = State::builder().with_database(WrapDatabaseRef(AsDatabase(&self.world))).build();
+            let state = State::builder().with_database(WrapDatabaseRef(AsDatabase::new(&self.world))).build();
             let evm = EthEvmFactory::default().create_evm(state, self.spec.evm_env(&self.header));
             let context = sequential::execution_context(&block);
             let mut executor = EthBlockExecutor::new(evm, context, &self.spec, sequential::Receipts);

@@ -6,10 +6,10 @@ use outrider_kernels::keccak::{PayloadsBuf, keccak256};
 use rayon::prelude::*;
 
 /// Keys that one task hashes: about 50 µs of work.
-const TASK_LEN: usize = 1024;
+pub(super) const TASK_LEN: usize = 1024;
 
 /// Hashes the bytes of each item.
-pub(super) fn hash_keys<T: Sync>(items: &[T], bytes: impl Fn(&T) -> &[u8] + Sync) -> Vec<Key> {
+pub(in crate::state) fn hash_keys<T: Sync>(items: &[T], bytes: impl Fn(&T) -> &[u8] + Sync) -> Vec<Key> {
     let tasks: Vec<Vec<Key>> = items
         .par_chunks(TASK_LEN)
         .map(|items| {
@@ -24,9 +24,17 @@ pub(super) fn hash_keys<T: Sync>(items: &[T], bytes: impl Fn(&T) -> &[u8] + Sync
 }
 
 /// The slots of some storages one after the other: the hash of each, and its value.
-pub(super) fn hash_slots<'a>(storages: impl Iterator<Item = &'a HashMap<U256, U256>>) -> Vec<(Key, U256)> {
+pub(in crate::state) fn hash_slots<'a>(
+    storages: impl Iterator<Item = &'a HashMap<U256, U256>>,
+) -> Vec<(Key, U256)> {
     let slots: Vec<([u8; 32], U256)> =
         storages.flatten().map(|(slot, value)| (slot.to_be_bytes(), *value)).collect();
     let keys = hash_keys(&slots, |(slot, _)| slot);
     keys.into_iter().zip(slots).map(|(key, (_, value))| (key, value)).collect()
+}
+
+/// The hash of each slot.
+pub(in crate::state) fn hash_slot_keys<'a>(slots: impl Iterator<Item = &'a U256>) -> Vec<Key> {
+    let slots: Vec<[u8; 32]> = slots.map(U256::to_be_bytes).collect();
+    hash_keys(&slots, |slot| slot)
 }

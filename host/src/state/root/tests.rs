@@ -25,16 +25,16 @@ impl Random {
         Account { balance: self.word(), nonce: self.next() >> self.below(64), code_hash }
     }
 
-    fn person(&mut self, people: u64) -> Address {
+    pub(in crate::state) fn person(&mut self, people: u64) -> Address {
         Address::from_word(keccak256(self.below(people).to_be_bytes()))
     }
 }
 
 /// Accounts with their slots, none of them zero.
-type State = BTreeMap<Address, (Account, BTreeMap<U256, U256>)>;
+pub(in crate::state) type State = BTreeMap<Address, (Account, BTreeMap<U256, U256>)>;
 
 /// The root by alloy-trie, from nothing.
-fn expected(state: &State) -> B256 {
+pub(in crate::state) fn expected(state: &State) -> B256 {
     state_root_unhashed(state.iter().map(|(address, (account, slots))| {
         let slots = slots.iter().map(|(slot, value)| (B256::from(*slot), *value));
         let Account { nonce, balance, code_hash } = *account;
@@ -42,7 +42,7 @@ fn expected(state: &State) -> B256 {
     }))
 }
 
-fn world(state: &State) -> World {
+pub(in crate::state) fn world(state: &State) -> World {
     let mut world = World::with_capacity(Completeness::Whole, state.len());
     for (address, (account, slots)) in state {
         let slots = slots.iter().map(|(slot, value)| (*slot, *value));
@@ -58,17 +58,22 @@ fn world(state: &State) -> World {
 
 /// How large a history is.
 #[derive(Clone, Copy)]
-struct Size {
-    people: u64,
+pub(in crate::state) struct Size {
+    pub(in crate::state) people: u64,
     /// Most accounts that a block changes.
-    changes: u64,
+    pub(in crate::state) changes: u64,
     /// Slots that there can be in one storage, and most that a block writes there.
-    slots: u64,
-    written: u64,
+    pub(in crate::state) slots: u64,
+    pub(in crate::state) written: u64,
 }
 
 /// One change to an account of `state`, which is made there as well.
-fn change(random: &mut Random, state: &mut State, address: Address, size: Size) -> AccountChange {
+pub(in crate::state) fn change(
+    random: &mut Random,
+    state: &mut State,
+    address: Address,
+    size: Size,
+) -> AccountChange {
     let before = state.remove(&address);
     let kind = random.below(10);
     if kind == 0 {
@@ -105,6 +110,16 @@ fn change(random: &mut Random, state: &mut State, address: Address, size: Size) 
     AccountChange { account: Some(account), storage_wiped, storage }
 }
 
+/// A state that may have as many people as half of them.
+pub(in crate::state) fn state_of(random: &mut Random, size: Size) -> State {
+    let mut state = State::new();
+    for _ in 0..size.people / 2 {
+        let address = random.person(size.people);
+        change(random, &mut state, address, size);
+    }
+    state
+}
+
 /// A state of the history, and the way from and to the one before it.
 struct Step {
     parent: usize,
@@ -117,11 +132,7 @@ struct Step {
 fn history(seed: u64, blocks: usize, size: Size) {
     println!("seed {seed}");
     let random = &mut Random(seed);
-    let mut genesis = State::new();
-    for _ in 0..size.people / 2 {
-        let address = random.person(size.people);
-        change(random, &mut genesis, address, size);
-    }
+    let genesis = state_of(random, size);
     let mut world = world(&genesis);
     let mut trie = StateTrie::new(&world);
     let root = expected(&genesis);
