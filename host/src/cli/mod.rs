@@ -1,7 +1,8 @@
 //! Commands, their arguments and exit codes.
 //!
 //! Exit codes are part of the interface: 0 all matched, 1 a mismatch or a failed self-test, 2 bad
-//! input or bad arguments, 3 no such device.
+//! input or bad arguments, 3 no such device, 4 a damaged store, 5 a full disk, 6 a store that cannot be
+//! opened, 7 a store of another chain or layout.
 
 mod audit;
 mod cache_dir;
@@ -11,11 +12,13 @@ mod generate;
 mod recover;
 mod run;
 mod selftest;
+mod state;
 mod witness;
 
 use audit::AuditArgs;
 use cache_dir::cache_dir;
 use clap::{Args, Parser, Subcommand};
+use outrider::store::{StoreError, StoreFault};
 use outrider_kernels::{
     accelerator,
     gpu::{DeviceChoice, DeviceOptions, FaultPlan, NoSuchAdapter},
@@ -34,6 +37,14 @@ pub(crate) const EXIT_MISMATCH: u8 = 1;
 pub(crate) const EXIT_BAD_INPUT: u8 = 2;
 /// No device answers to the name that was asked for.
 pub(crate) const EXIT_NO_DEVICE: u8 = 3;
+/// A store is damaged.
+pub(crate) const EXIT_STORE_DAMAGED: u8 = 4;
+/// The disk is full.
+pub(crate) const EXIT_DISK_FULL: u8 = 5;
+/// A store is not there, there already, in use, or cannot be read or written.
+pub(crate) const EXIT_STORE_UNUSABLE: u8 = 6;
+/// A store holds another chain, or has another layout.
+pub(crate) const EXIT_STORE_FOREIGN: u8 = 7;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,8 +55,10 @@ Examples:
   outrider generate hot --txs 50000 --out /tmp/hot
   outrider devices                                what there is to compute on
   outrider calibrate                              measure it, so that --device auto knows
+  outrider state init /tmp/data CHAIN_FOLDER      a durable state, which `run --data` continues
 
-Exit codes: 0 all matched, 1 a mismatch, 2 bad input or arguments, 3 no such device.
+Exit codes: 0 all matched, 1 a mismatch, 2 bad input or arguments, 3 no such device; stores: 4 damaged,
+5 disk full, 6 missing, in use or not writable, 7 of another chain or layout.
 Log messages go to standard error; OUTRIDER_LOG=debug shows more of them.";
 
 /// A GPU-accelerated transaction execution coprocessor for Ethereum-compatible validators.
@@ -64,6 +77,8 @@ enum Command {
     Recover(recover::RecoverArgs),
     /// Generate a chain of signed transactions with all header roots
     Generate(generate::GenerateArgs),
+    /// Make, show, verify, export and import a state on disk
+    State(state::StateArgs),
     /// List adapters, their drivers and features, and which kernels work on them
     Devices(devices::DevicesArgs),
     /// Measure every kernel on the device and on the CPU over batch sizes, and keep that for --device auto
@@ -116,6 +131,18 @@ impl Failure {
     }
 }
 
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let code = match error.fault {
+            StoreFault::Damaged(_) => EXIT_STORE_DAMAGED,
+            StoreFault::Full => EXIT_DISK_FULL,
+            StoreFault::OtherChain { .. } | StoreFault::Version { .. } => EXIT_STORE_FOREIGN,
+            _ => EXIT_STORE_UNUSABLE,
+        };
+        Self { code, message: error.to_string() }
+    }
+}
+
 impl From<NoSuchAdapter> for Failure {
     fn from(error: NoSuchAdapter) -> Self {
         Self::no_device(error)
@@ -150,6 +177,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Recover(args) => recover::run(&args),
         Command::Generate(args) => generate::run(&args),
+        Command::State(args) => state::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Selftest(args) => selftest::run(&args),

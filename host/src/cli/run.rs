@@ -11,6 +11,7 @@ use outrider::{
         self, Event, LaneSet, Options, RunError, Times,
         report::{BlockReport, DeviceReport, StageSeconds, Total},
     },
+    store::Store,
 };
 use outrider_kernels::accelerator::Accelerator;
 use std::{
@@ -34,7 +35,8 @@ Examples:
   outrider run --device gpu --audit batch --keep-mismatches /tmp/wrong fixtures/chains/hot
   outrider run --write-witness /tmp/witnesses fixtures/chains/mixed
   outrider run /tmp/witnesses
-  outrider run --lanes evm --threads 1 --json BLOCK_FOLDER | jq .match";
+  outrider run --lanes evm --threads 1 --json BLOCK_FOLDER | jq .match
+  outrider run --data /tmp/data CHAIN_FOLDER      (after `outrider state init /tmp/data CHAIN_FOLDER`)";
 
 /// Arguments of `outrider run`.
 #[derive(Debug, Args)]
@@ -59,6 +61,10 @@ pub(crate) struct RunArgs {
     /// Threads [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
+    /// Continue the chain of one chain folder in the store in DIR: blocks that it holds are skipped, others are durable when
+    /// they are printed
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
     /// Print one JSON object a line instead of the table
     #[arg(long)]
     json: bool,
@@ -73,6 +79,10 @@ enum Lanes {
 /// Runs the command.
 pub(crate) fn run(args: &RunArgs) -> Result<u8, Failure> {
     let startup = Instant::now();
+    if args.data.is_some() && args.paths.len() > 1 {
+        return Err(Failure::bad_input("--data takes one chain folder"));
+    }
+    let store = args.data.as_deref().map(Store::open).transpose()?;
     let threads = args.threads.map_or(0, usize::from);
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(Failure::bad_input)?;
     let accelerator = Accelerator::open(&args.device.choice(), &super::accelerator_options(&args.audit)?)?;
@@ -93,7 +103,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, Failure> {
     let mut has_mismatch = false;
     let mut all = Times::default();
     for path in &args.paths {
-        let times = run::run_path(path, &accelerator, &senders, &options, &mut |event| {
+        let sink = &mut |event: Event<'_>| {
             match &event {
                 Event::Block(report) => {
                     total.add(report);
@@ -113,10 +123,14 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, Failure> {
                     has_mismatch |= !report.matched && !report.is_malformed && report.needs.is_none();
                 }
                 Event::Unreadable(_) => total.unreadable += 1,
-                Event::Loading(_) => {}
+                Event::Loading(_) | Event::Continuing { .. } => {}
             }
             printer.event(&event)
-        });
+        };
+        let times = match &store {
+            None => run::run_path(path, &accelerator, &senders, &options, sink),
+            Some(store) => run::run_on_store(store, path, &accelerator, &senders, &options, sink),
+        };
         let times = match times {
             Err(RunError::Output(_)) if unwritable.is_some() => {
                 return Err(Failure::bad_input(unwritable.unwrap_or_default()));
@@ -142,7 +156,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, Failure> {
 
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
-        Self::bad_input(error)
+        match error {
+            RunError::Store(error) => error.into(),
+            error => Self::bad_input(error),
+        }
     }
 }
 
@@ -192,6 +209,15 @@ impl Printer {
                 write!(io::stderr(), "\r\x1b[Kloading {}", path.display()).or(Ok(()))
             }
             Event::Loading(_) => Ok(()),
+            Event::Continuing { head_number, skipped } => {
+                if self.progress {
+                    let _ = write!(io::stderr(), "\r\x1b[K");
+                }
+                complain(format_args!(
+                    "continuing after block {head_number}; {skipped} blocks of the file are in the store"
+                ));
+                Ok(())
+            }
             Event::Unreadable(error) => {
                 eprintln!("{}outrider: {error}", if self.progress { "\r\x1b[K" } else { "" });
                 Ok(())

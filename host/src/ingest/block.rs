@@ -239,6 +239,14 @@ pub(super) fn peek_number(block: &[u8]) -> Option<u64> {
     fields.u64().ok()
 }
 
+/// Number and hash of a block, without decoding more of it. `None` if the header is not where it should be, and for JSON,
+/// where it has no encoding.
+pub fn peek_id(block: &BlockBytes) -> Option<(u64, B256)> {
+    let BlockBytes::Rlp(rlp) = block else { return None };
+    let header = Items::of_list(rlp).ok()?.item().ok()?;
+    Some((peek_number(rlp)?, keccak256(header.encoded)))
+}
+
 /// Refuses a header, put together from named fields, that no list of fields can express: one that
 /// lacks a field of an earlier fork while it has one of a later.
 pub(super) fn without_gaps(header: Header) -> Result<Header, FieldFault> {

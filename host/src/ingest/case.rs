@@ -158,12 +158,18 @@ pub struct Blocks(BlocksFrom);
 enum BlocksFrom {
     Memory(std::vec::IntoIter<BlockInput>),
     Chain(Box<ChainReader>),
+    Resumed(Option<BlockInput>, Box<Blocks>),
 }
 
 impl Blocks {
     /// Blocks that are at hand already.
     pub fn from_memory(blocks: Vec<BlockInput>) -> Self {
         Self(BlocksFrom::Memory(blocks.into_iter()))
+    }
+
+    /// The blocks that are left of others, after one that was taken from them already.
+    pub fn resumed(first: Option<BlockInput>, rest: Self) -> Self {
+        Self(BlocksFrom::Resumed(first, Box::new(rest)))
     }
 
     pub(super) fn from_chain(reader: ChainReader) -> Self {
@@ -178,13 +184,14 @@ impl Iterator for Blocks {
         match &mut self.0 {
             BlocksFrom::Memory(blocks) => blocks.next().map(Ok),
             BlocksFrom::Chain(reader) => reader.next(),
+            BlocksFrom::Resumed(first, rest) => first.take().map(Ok).or_else(|| rest.next()),
         }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         match &self.0 {
             BlocksFrom::Memory(blocks) => blocks.size_hint(),
-            BlocksFrom::Chain(_) => (0, None),
+            BlocksFrom::Chain(_) | BlocksFrom::Resumed(..) => (0, None),
         }
     }
 }

@@ -22,7 +22,12 @@ const JSON_ERROR_CHARS_MAX: usize = 300;
 
 /// Parses a whole JSON text; the error says field (where known), line and column.
 pub(super) fn from_slice<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, String> {
-    serde_json::from_slice(json).map_err(|error| one_line(&error.to_string(), JSON_ERROR_CHARS_MAX))
+    serde_json::from_slice(json).map_err(|error| words(&error))
+}
+
+/// An error of serde's as one line of bounded length.
+pub(super) fn words(error: &serde_json::Error) -> String {
+    one_line(&error.to_string(), JSON_ERROR_CHARS_MAX)
 }
 
 /// A JSON value that should be text or a number.

@@ -33,7 +33,7 @@ mod witness;
 
 pub use block::{
     BLOCK_BYTES_MAX, DecodedBlock, OMMERS_PER_BLOCK_MAX, Ommers, Stated, TRANSACTIONS_PER_BLOCK_MAX,
-    WITHDRAWALS_PER_BLOCK_MAX, decode_block,
+    WITHDRAWALS_PER_BLOCK_MAX, decode_block, peek_id,
 };
 pub use case::{
     BlockBytes, BlockInput, Blocks, Case, Completeness, Expectation, ExpectedEnd, GenesisHeader, PostState,
@@ -45,8 +45,9 @@ pub use error::{
 };
 pub use files::JSON_FILE_BYTES_MAX;
 pub use genesis::{Genesis, mainnet_genesis, read_genesis};
+pub use prestate::read_accounts;
 pub use raw_lines::{LineFault, RAW_LINE_BYTES_MAX, RawLine, RawLines, decode_line};
-pub use source::{Source, open};
+pub use source::{Source, open, open_genesis};
 pub use transaction::{RawTransaction, Sidecar, Transaction, decode_raw_transaction, decode_transaction};
 pub use transactions::{EncodedTransactions, Transactions};
 pub use witness::{

@@ -1,7 +1,7 @@
 //! Accounts from JSON objects that map addresses to accounts: pre-states, post-states, and the
 //! `alloc` of genesis files.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt, path::Path};
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 use serde::{
@@ -11,7 +11,8 @@ use serde::{
 
 use super::{
     case::{Completeness, Prestate, PrestateAccount},
-    error::FieldFault,
+    error::{FieldFault, IngestError, IngestFault},
+    files,
     json::{self, Scalar, parse_fixed, parse_number, parse_word},
 };
 
@@ -35,6 +36,53 @@ pub(super) fn parse_block_hashes(json: &[u8]) -> Result<BTreeMap<u64, B256>, Str
     json::from_slice::<BlockHashes>(json).map(|hashes| hashes.0)
 }
 
+/// Reads an object from address to account, as the `alloc` of genesis files is one, account by account: the file is never in
+/// memory as a whole. `take` may refuse an account in words.
+///
+/// # Errors
+/// A file that cannot be read; what is wrong in it, with the account and field.
+pub fn read_accounts(
+    path: &Path,
+    take: &mut dyn FnMut(Address, PrestateAccount) -> Result<(), String>,
+) -> Result<(), IngestError> {
+    let file = files::open(path).map_err(|error| IngestError::new(path, "", error))?;
+    let mut json = serde_json::Deserializer::from_reader(file);
+    let read = json.deserialize_map(Each(take)).and_then(|()| json.end());
+    read.map_err(|error| IngestError::new(path, "", IngestFault::Json(json::words(&error))))
+}
+
+/// Hands accounts on as they are read.
+struct Each<'t>(&'t mut dyn FnMut(Address, PrestateAccount) -> Result<(), String>);
+
+impl<'de> Visitor<'de> for Each<'_> {
+    type Value = ();
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        AccountsVisitor.expecting(out)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some((address, account)) = next_account(&mut map)? {
+            (self.0)(address, account)
+                .map_err(|reason| A::Error::custom(format_args!("account {address}: {reason}")))?;
+        }
+        Ok(())
+    }
+}
+
+/// The next account of an object.
+fn next_account<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<(Address, PrestateAccount)>, A::Error> {
+    let Some(Key(key)) = map.next_key::<Key<'de>>()? else { return Ok(None) };
+    let address = parse_fixed(&key)
+        .map(Address)
+        .map_err(|reason| A::Error::custom(FieldFault::new(format!("account {key}"), reason)))?;
+    let raw: RawAccount<'de> =
+        map.next_value().map_err(|error| A::Error::custom(format_args!("account {address}: {error}")))?;
+    let account =
+        raw.convert().map_err(|fault| A::Error::custom(fault.within(format_args!("account {address}"))))?;
+    Ok(Some((address, account)))
+}
+
 /// Accounts by ascending address, none twice.
 #[derive(Debug, Default)]
 pub(super) struct Accounts(pub(super) Vec<(Address, PrestateAccount)>);
@@ -56,17 +104,8 @@ impl<'de> Visitor<'de> for AccountsVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut accounts = Vec::new();
-        while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
-            let address = parse_fixed(&key)
-                .map(Address)
-                .map_err(|reason| A::Error::custom(FieldFault::new(format!("account {key}"), reason)))?;
-            let raw: RawAccount<'de> = map
-                .next_value()
-                .map_err(|error| A::Error::custom(format_args!("account {address}: {error}")))?;
-            let account = raw
-                .convert()
-                .map_err(|fault| A::Error::custom(fault.within(format_args!("account {address}"))))?;
-            accounts.push((address, account));
+        while let Some(account) = next_account(&mut map)? {
+            accounts.push(account);
         }
         accounts.sort_unstable_by_key(|(address, _)| *address);
         match accounts.windows(2).find(|pair| pair[0].0 == pair[1].0) {

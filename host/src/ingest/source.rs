@@ -8,6 +8,8 @@ use std::{
     vec,
 };
 
+use alloy_primitives::B256;
+
 use super::{
     block::{BLOCK_BYTES_MAX, decode_block},
     blockchain_test,
@@ -15,7 +17,7 @@ use super::{
     chain::ChainReader,
     error::{IngestError, IngestFault},
     files::{self, JSON_FILE_BYTES_MAX},
-    genesis::{self, read_genesis},
+    genesis::{self, Genesis, mainnet_genesis, read_genesis},
     prestate,
     witness::{WITNESS_FILE_BYTES_MAX, Witness},
 };
@@ -254,6 +256,37 @@ fn read_block_folder(folder: &Path) -> Result<Case, IngestError> {
     })
 }
 
+/// Reads a genesis file, or that of a chain folder, or takes Ethereum's where the path is `mainnet` and nothing of that name is
+/// there: a case without blocks.
+///
+/// # Errors
+/// What cannot be read, or is no genesis file.
+pub fn open_genesis(path: &Path) -> Result<Case, IngestError> {
+    let genesis = if path.is_dir() {
+        read_genesis(&find_or_missing(path, GENESIS)?)?
+    } else if path == Path::new("mainnet") && !path.exists() {
+        mainnet_genesis()
+    } else {
+        read_genesis(path)?
+    };
+    Ok(chain_case(path, genesis, None, Blocks::from_memory(Vec::new())))
+}
+
+fn chain_case(path: &Path, genesis: Genesis, exported_hash: Option<B256>, blocks: Blocks) -> Case {
+    let completeness = Completeness::Whole;
+    let prestate = Prestate { accounts: genesis.accounts, completeness, ..Prestate::default() };
+    Case {
+        path: path.to_owned(),
+        name: None,
+        spec: genesis.spec,
+        genesis: Some(GenesisHeader::Unrooted { header: Box::new(genesis.header), exported_hash }),
+        prestate: Some(prestate),
+        witness: None,
+        blocks,
+        expected: None,
+    }
+}
+
 /// The block of a block folder; as RLP if there are both forms, because that holds the ommers.
 fn read_block(folder: &Path) -> Result<BlockBytes, IngestError> {
     if let Some(path) = find(folder, BLOCK_RLP) {
@@ -281,18 +314,7 @@ fn read_chain_folder(folder: &Path) -> Result<Case, IngestError> {
         }
         None => None,
     };
-    let completeness = Completeness::Whole;
-    let prestate = Prestate { accounts: genesis.accounts, completeness, ..Prestate::default() };
-    Ok(Case {
-        path: folder.to_owned(),
-        name: None,
-        spec: genesis.spec,
-        genesis: Some(GenesisHeader::Unrooted { header: Box::new(genesis.header), exported_hash }),
-        prestate: Some(prestate),
-        witness: None,
-        blocks: Blocks::from_chain(chain),
-        expected: None,
-    })
+    Ok(chain_case(folder, genesis, exported_hash, Blocks::from_chain(chain)))
 }
 
 fn read_tests(path: &Path) -> Result<Vec<Result<Case, IngestError>>, IngestError> {

@@ -5,6 +5,7 @@ use crate::{
     rules::Ancestry,
     spec::ChainSpec,
     state::{BLOCK_HASH_HISTORY, BlockHashes, ChangeSet, Completeness, StateTrie, View, World},
+    store::{KeptHeader, Loaded, Store, StoreError},
 };
 use alloy_consensus::{Header, Sealed};
 use alloy_primitives::{B256, U256, map::B256Map};
@@ -79,6 +80,63 @@ impl Chain {
         })
     }
 
+    /// The chain that a store holds, as it was when its last block was committed.
+    ///
+    /// # Errors
+    /// A store that cannot be read, or whose states do not have the roots that their headers say.
+    pub fn resume(spec: ChainSpec, store: &Store) -> Result<Self, StoreError> {
+        let Loaded { world, trie, ancestry, blocks, head } = store.load()?;
+        let base = ancestry.last();
+        let of_head = blocks.iter().chain(base).find(|block| block.hash == head);
+        let head_difficulty = of_head.map(|block| block.total_difficulty).unwrap_or_default();
+        let mut chain = Self {
+            spec,
+            world,
+            hashes: ancestry.iter().map(|block| (block.header.number, block.hash)).collect(),
+            trie: Some(trie),
+            head: base.map(|block| block.hash),
+            total_difficulty: base.map_or(U256::ZERO, |block| block.total_difficulty),
+            headers: B256Map::default(),
+            strides: B256Map::default(),
+            stride_order: VecDeque::new(),
+            stride_accounts: 0,
+        };
+        for block in ancestry {
+            chain.spec.resolve_merge(block.header.number + 1, block.total_difficulty);
+            chain.headers.insert(block.hash, (block.header, Ommers::Headers(block.ommers)));
+        }
+        for block in blocks {
+            let changes = store.changes(&block)?;
+            if !chain.rewind_to(block.header.parent_hash) {
+                // Its parent changed so much that it is out of reach already.
+                continue;
+            }
+            chain.spec.resolve_merge(block.header.number, chain.total_difficulty);
+            let (root, tried) = chain.try_changes(changes);
+            store.check_root(&block, root.unwrap_or_default())?;
+            chain.accept(tried, block.hash, block.header, Ommers::Headers(block.ommers));
+            chain.total_difficulty = block.total_difficulty;
+        }
+        chain.rewind_to(head);
+        chain.total_difficulty = head_difficulty;
+        Ok(chain)
+    }
+
+    /// The block that was accepted last, as a store takes it; `None` before the first.
+    pub fn last_accepted(&self) -> Option<(KeptHeader, &ChangeSet)> {
+        let hash = self.stride_order.back()?;
+        let (header, ommers) = self.headers.get(hash)?;
+        let ommers = ommers.headers().unwrap_or_default().to_vec();
+        let total_difficulty = self.total_difficulty;
+        let kept = KeptHeader { hash: *hash, header: header.clone(), ommers, total_difficulty };
+        Some((kept, &self.strides.get(hash)?.changes))
+    }
+
+    /// Hash of the block that was accepted last, wherever the head has gone since.
+    pub fn last_accepted_hash(&self) -> Option<B256> {
+        self.stride_order.back().copied()
+    }
+
     /// Where the chain merges at a total difficulty, a block on the head may be the first behind it.
     pub fn resolve_merge(&mut self, header: &Header) {
         if self.head == Some(header.parent_hash) {
@@ -109,6 +167,11 @@ impl Chain {
     /// The header of an accepted block, unless it is too far back to matter.
     pub fn header(&self, hash: &B256) -> Option<&Header> {
         self.headers.get(hash).map(|(header, _)| header)
+    }
+
+    /// Number of the lowest block whose header is held.
+    pub fn lowest_header(&self) -> u64 {
+        self.headers.values().map(|(header, _)| header.number).min().unwrap_or_default()
     }
 
     /// Whether any header is known that a block could have as its parent.

@@ -8,6 +8,7 @@
 mod chain;
 mod clock;
 mod confirm;
+mod durable;
 mod execute;
 mod prepare;
 mod process;
@@ -17,13 +18,16 @@ mod verdict;
 
 pub use chain::{Chain, Tried};
 pub use clock::core_time;
+pub use durable::run_on_store;
 
 use crate::{
     ingest::{self, BlockInput, Case, IngestError},
     recover::SenderCache,
     spec::ChainSpec,
+    store::StoreError,
 };
 use alloy_consensus::Header;
+use durable::Journal;
 use outrider_kernels::accelerator::Accelerator;
 use prepare::prepare;
 use process::process;
@@ -61,7 +65,14 @@ pub struct Options {
 pub enum Event<'a> {
     /// A file or folder is being read.
     Loading(&'a Path),
-    /// A block is done.
+    /// A store has been loaded, and the run goes on where it ends.
+    Continuing {
+        /// Number of the last block in the store.
+        head_number: u64,
+        /// Blocks at the front of the input that the store holds.
+        skipped: usize,
+    },
+    /// A block is done; with a store, it is durable.
     Block(&'a BlockReport),
     /// A file or case, or the rest of one, cannot be read; what comes after it goes on.
     Unreadable(&'a RunError),
@@ -110,6 +121,15 @@ pub enum RunError {
         /// The file or folder.
         path: PathBuf,
     },
+    /// Something that cannot be continued in a store: only a chain folder can.
+    #[error("{}: not a chain folder (genesis.json and chain.rlp)", path.display())]
+    NotAChain {
+        /// The file or folder.
+        path: PathBuf,
+    },
+    /// The store fails; blocks that were reported are safe.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// Events cannot be delivered.
     #[error("output: {0}")]
     Output(#[from] io::Error),
@@ -151,6 +171,20 @@ pub fn run_path(
         times.cores = spent.map(|spent| spent + times.cores.unwrap_or_default());
     }
     Ok(times)
+}
+
+/// Processes a block, and hands it over to be written if the chain then stands on it.
+fn process_journaled(
+    job: &Job<'_>,
+    chain: &mut Chain,
+    prepared: prepare::Prepared,
+    journal: &mut Option<Journal<'_>>,
+) -> BlockReport {
+    let report = process(job, chain, prepared);
+    if let Some(journal) = journal {
+        journal.follow(chain);
+    }
+    report
 }
 
 /// What processing a block needs besides the block and the chain.
@@ -219,10 +253,22 @@ impl Loaded {
     /// # Errors
     /// As [`run_path`] gives them to its sink, and a sink that fails.
     pub fn run(
+        self,
+        accelerator: &Accelerator,
+        senders: &SenderCache,
+        options: &Options,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), RunError> {
+        self.run_journaled(accelerator, senders, options, None, sink)
+    }
+
+    /// The same, with what writes accepted blocks down.
+    fn run_journaled(
         mut self,
         accelerator: &Accelerator,
         senders: &SenderCache,
         options: &Options,
+        mut journal: Option<Journal<'_>>,
         sink: &mut Sink<'_>,
     ) -> Result<(), RunError> {
         let spec: ChainSpec = self.chain.spec.clone();
@@ -248,10 +294,12 @@ impl Loaded {
             let job =
                 Job { path, name, executable: self.executable, witness, expected, accelerator, options };
             let (mut report, prepared) = match input {
-                None => (process(&job, chain, prepared), None),
+                None => (process_journaled(&job, chain, prepared, &mut journal), None),
                 Some(input) => {
-                    let (report, prepared) =
-                        rayon::join(|| process(&job, chain, prepared), || prepare(input));
+                    let (report, prepared) = rayon::join(
+                        || process_journaled(&job, chain, prepared, &mut journal),
+                        || prepare(input),
+                    );
                     (report, Some(prepared))
                 }
             };
@@ -260,11 +308,17 @@ impl Loaded {
             if is_chain && self.chain.head() == head {
                 report.cuts_chain = next.take().is_some();
             }
-            sink(Event::Block(&report))?;
+            match &mut journal {
+                None => sink(Event::Block(&report))?,
+                Some(journal) => journal.report(report, sink)?,
+            }
+        }
+        if let Some(journal) = &mut journal {
+            journal.finish(sink)?;
         }
         match unreadable {
             Some(error) => Err(error.into()),
-            None if is_empty => self.without_blocks(accelerator, sink),
+            None if is_empty && journal.is_none() => self.without_blocks(accelerator, sink),
             None => Ok(()),
         }
     }

@@ -10,5 +10,7 @@ mod mismatch;
 mod program;
 mod recover;
 mod run;
+mod state;
+mod state_crash;
 mod surface;
 mod witness;

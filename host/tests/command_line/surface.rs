@@ -3,7 +3,7 @@
 use crate::program::{adapter, arg, command, fixture, outrider};
 use std::process::Stdio;
 
-const COMMANDS: [&str; 6] = ["run", "recover", "generate", "devices", "calibrate", "selftest"];
+const COMMANDS: [&str; 7] = ["run", "recover", "generate", "state", "devices", "calibrate", "selftest"];
 
 #[test]
 fn every_command_has_help_with_examples() {
