@@ -17,7 +17,7 @@ pub(super) fn sequentially(context: &BlockContext<'_>, chain: &Chain) -> Result<
     let recovered = recover_scalar(context.transactions, rules)?;
     let context =
         BlockContext { senders: &recovered.senders, authorities: &recovered.authorities, ..*context };
-    sequential::execute(&context, chain.view(), chain.trie())
+    sequential::execute(&context, chain.snapshot().view(), chain.trie().as_deref())
 }
 
 /// Notes where senders that were recovered in batches differ from those that scalar code recovered,
@@ -73,7 +73,7 @@ fn first_difference(
     if ours.requests != theirs.requests {
         return Some(("requests", format!("{:?}", theirs.requests), format!("{:?}", ours.requests)));
     }
-    let difference = ours.changes.first_difference(&theirs.changes, chain.view())?;
+    let difference = ours.changes.first_difference(&theirs.changes, chain.snapshot().view())?;
     Some(("post-state", "as sequential revm leaves it".to_owned(), difference))
 }
 

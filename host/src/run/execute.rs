@@ -56,17 +56,19 @@ pub(super) fn execute(
 
 fn attempt(job: &Job<'_>, chain: &Chain, context: &BlockContext<'_>, report: &mut BlockReport) -> Attempt {
     let rules = chain.spec.spec_id_at(context.header.number, context.header.timestamp);
+    let snapshot = chain.snapshot();
+    let before = snapshot.view();
     // Before Byzantium a receipt holds the state root after its transaction, so with a whole state
     // every transaction is a step of its own; Amsterdam's rules are known to sequential revm alone.
-    let steps = chain.trie().is_some() && !rules.is_enabled_in(SpecId::BYZANTIUM);
+    let steps = chain.is_whole() && !rules.is_enabled_in(SpecId::BYZANTIUM);
     let amsterdam = rules.is_enabled_in(SpecId::AMSTERDAM);
     if job.options.lanes == LaneSet::Evm || steps || amsterdam {
-        let executed =
-            timed(&mut report.seconds.execute, || sequential::execute(context, chain.view(), chain.trie()));
+        let executed = timed(&mut report.seconds.execute, || {
+            sequential::execute(context, before, chain.trie().as_deref())
+        });
         let lanes = LaneCounts { evm: context.transactions.len(), ..LaneCounts::default() };
         return Attempt { executed, lanes, reexecuted: 0, is_sequential: true };
     }
-    let before = chain.view();
     let plan = timed(&mut report.seconds.plan, || {
         let has_code = |address: &_| before.account(address).is_ok_and(|a| a.is_some_and(|a| a.has_code()));
         let lanes: Vec<_> = context.transactions.iter().map(|tx| route(tx, rules, has_code)).collect();
@@ -106,16 +108,21 @@ fn judge(
         }
     };
     report.gas_used = executed.gas_used;
-    let whole = chain.trie().is_some();
+    let whole = chain.is_whole();
     if let Err(invalid) = check_requests(chain, context, &executed) {
         return Verdict::Invalid(invalid);
     }
     let Executed { receipts, gas_used, requests, block_access_list_hash, changes } = executed;
     let seconds = &mut report.seconds;
-    let (roots, (state_root, tried)) = rayon::join(
+    let hash = context.header.hash_slow();
+    let (roots, tried) = rayon::join(
         || timed(&mut seconds.reconcile, || block_roots(&receipts)),
-        || timed(&mut seconds.root, || chain.try_changes(changes)),
+        || timed(&mut seconds.root, || chain.try_changes(hash, context.header.number, changes)),
     );
+    let (state_root, tried) = match tried {
+        Ok(tried) => tried,
+        Err(error) => return Verdict::Failed(error.to_string()),
+    };
     let BlockRoots { receipts_root, logs_bloom } = roots;
     // Before Byzantium receipts hold state roots.
     let known = whole || chain.spec.fork_of(context.header) >= Fork::Byzantium;
@@ -157,11 +164,11 @@ fn check_requests(
     }
     rules::check_deposits(chain.spec.deposit_contract(), &executed.receipts)?;
     // The contracts are no part of a state that holds touched accounts alone.
-    let contracts = if chain.trie().is_some() { rules::request_contracts(fork) } else { &[] };
+    let contracts = if chain.is_whole() { rules::request_contracts(fork) } else { &[] };
     for address in contracts {
         let account = match executed.changes.accounts.get(address) {
             Some(change) => change.account,
-            None => chain.view().account(address).ok().flatten(),
+            None => chain.snapshot().view().account(address).ok().flatten(),
         };
         if !account.is_some_and(|account| account.has_code()) {
             return Err(rules::empty_system_contract(*address));

@@ -9,6 +9,7 @@ mod accounts;
 mod changes;
 mod overlay;
 mod root;
+mod supplied;
 #[cfg(test)]
 mod tests;
 mod versions;
@@ -17,10 +18,11 @@ mod world;
 
 pub(crate) use accounts::AccountEntry;
 pub use changes::{AccountChange, ChangeSet};
-pub use overlay::BlockState;
+pub use overlay::{BlockState, Overlay};
 pub use root::StateTrie;
-pub use versions::{Snapshot, VersionError, VersionLimits, Versions};
-pub use view::{BLOCK_HASH_HISTORY, BlockHashes, View};
+pub use supplied::{StateValue, Supplied};
+pub use versions::{Snapshot, SupplyError, VersionError, VersionLimits, Versions};
+pub use view::{BLOCK_HASH_HISTORY, BlockHashes, Guesses, View};
 pub use world::{Completeness, World};
 
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};

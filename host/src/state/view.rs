@@ -1,9 +1,16 @@
 //! The one way in which execution reads a state: layers of changes over a base.
 
-use super::{Account, AccountChange, ChangeSet, StateKey, StateRead, Unknown, World};
-use alloy_primitives::{Address, B256, U256, map::HashMap};
+use super::{Account, AccountChange, ChangeSet, StateKey, StateRead, Supplied, Unknown, World};
+use alloy_primitives::{
+    Address, B256, U256,
+    map::{HashMap, IndexSet},
+};
 use revm::state::Bytecode;
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// BLOCKHASH reaches this many blocks back.
 pub const BLOCK_HASH_HISTORY: usize = 256;
@@ -43,11 +50,33 @@ impl FromIterator<(u64, B256)> for BlockHashes {
     }
 }
 
+/// Keys that were unknown when they were read through a [guessing](View::guessing) view.
+#[derive(Debug, Default)]
+pub struct Guesses(Mutex<IndexSet<StateKey>>);
+
+impl Guesses {
+    fn note(&self, key: StateKey) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+    }
+
+    /// How many keys there are.
+    pub fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// The keys in the order in which they were first read.
+    pub fn into_keys(self) -> impl Iterator<Item = StateKey> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter()
+    }
+}
+
 /// What lies under all layers.
 #[derive(Clone, Copy, Debug)]
 enum Base<'a> {
     /// A state in memory.
     World(&'a World),
+    /// What was supplied of a state.
+    Supplied(&'a Supplied),
 }
 
 /// The state at a block boundary, as execution reads it.
@@ -59,17 +88,48 @@ pub struct View<'a> {
     base: Base<'a>,
     layers: &'a [Arc<ChangeSet>],
     hashes: &'a BlockHashes,
+    guesses: Option<&'a Guesses>,
 }
 
 impl<'a> From<&'a World> for View<'a> {
     /// The state itself; which chain led to it is not known, so that hashes of earlier blocks are unknown.
     fn from(world: &'a World) -> Self {
-        static NO_HASHES: BlockHashes = BlockHashes::new();
-        Self { base: Base::World(world), layers: &[], hashes: &NO_HASHES }
+        Self::over(Base::World(world))
+    }
+}
+
+impl<'a> From<&'a Supplied> for View<'a> {
+    /// What was supplied, without hashes of earlier blocks.
+    fn from(supplied: &'a Supplied) -> Self {
+        Self::over(Base::Supplied(supplied))
     }
 }
 
 impl<'a> View<'a> {
+    const fn over(base: Base<'a>) -> Self {
+        static NO_HASHES: BlockHashes = BlockHashes::new();
+        Self { base, layers: &[], hashes: &NO_HASHES, guesses: None }
+    }
+
+    /// The same state with a guess for whatever is unknown: no account, zero, no code. Keys that were guessed are noted,
+    /// so that what would be needed can be found out; what comes of such an execution is worth nothing else.
+    #[must_use]
+    pub const fn guessing(self, guesses: &'a Guesses) -> Self {
+        Self { guesses: Some(guesses), ..self }
+    }
+
+    /// An answer, or the guess in its place.
+    #[inline]
+    fn or_guess<T: Default>(&self, answer: Result<T, Unknown>) -> Result<T, Unknown> {
+        match (answer, self.guesses) {
+            (Err(Unknown(key)), Some(guesses)) => {
+                guesses.note(key);
+                Ok(T::default())
+            }
+            (answer, _) => answer,
+        }
+    }
+
     /// The same state, with the hashes of the blocks that led to it.
     #[must_use]
     pub const fn with_hashes(self, hashes: &'a BlockHashes) -> Self {
@@ -138,10 +198,26 @@ impl<'a> View<'a> {
         if self.layers.is_empty() && !self.base.may_have_bare_storage() {
             return false;
         }
-        changes.accounts.keys().any(|address| {
+        changes.accounts.iter().any(|(address, change)| {
             let is_bare = self.account(address).is_ok_and(|account| account.is_some_and(|a| a.is_bare()));
-            is_bare && self.slots(address).is_none_or(|slots| !slots.is_empty())
+            // A creation wipes what cannot be listed, too, and only revm's block state can say whether it does.
+            is_bare && (self.has_storage(address) || (change.storage_wiped && self.slots(address).is_none()))
         })
+    }
+}
+
+impl View<'_> {
+    /// Whether the account has storage, as far as that is known: a slot that nobody asked for is none that a block has
+    /// to do with.
+    fn has_storage(&self, address: &Address) -> bool {
+        self.slots(address).map_or_else(
+            || {
+                let mut changes = self.layers.iter().filter_map(|layer| layer.accounts.get(address));
+                changes.any(|change| change.storage.values().any(|value| !value.is_zero()))
+                    || self.base.has_known_storage(address)
+            },
+            |slots| !slots.is_empty(),
+        )
     }
 }
 
@@ -150,18 +226,21 @@ impl<'a> Base<'a> {
     fn account(self, address: &Address) -> Result<Option<Account>, Unknown> {
         match self {
             Self::World(world) => world.account(address),
+            Self::Supplied(supplied) => supplied.account(address),
         }
     }
 
     fn storage(self, address: &Address, slot: &U256) -> Result<U256, Unknown> {
         match self {
             Self::World(world) => world.storage(address, slot),
+            Self::Supplied(supplied) => supplied.storage(address, slot),
         }
     }
 
     fn code(self, hash: &B256) -> Result<Bytecode, Unknown> {
         match self {
             Self::World(world) => world.code(hash),
+            Self::Supplied(supplied) => supplied.code(hash),
         }
     }
 
@@ -169,6 +248,7 @@ impl<'a> Base<'a> {
     fn slots(self, address: &Address) -> Option<Cow<'a, HashMap<U256, U256>>> {
         match self {
             Self::World(world) => Some(world.slots(address).map_or_else(Cow::default, Cow::Borrowed)),
+            Self::Supplied(_) => None,
         }
     }
 
@@ -176,6 +256,15 @@ impl<'a> Base<'a> {
     fn may_have_bare_storage(self) -> bool {
         match self {
             Self::World(world) => world.may_have_bare_storage(),
+            Self::Supplied(_) => true,
+        }
+    }
+
+    /// Whether a slot of the account is known not to be zero.
+    fn has_known_storage(self, address: &Address) -> bool {
+        match self {
+            Self::World(world) => world.slots(address).is_some(),
+            Self::Supplied(supplied) => supplied.has_known_storage(address),
         }
     }
 }
@@ -185,7 +274,7 @@ impl StateRead for View<'_> {
     fn account(&self, address: &Address) -> Result<Option<Account>, Unknown> {
         match self.layers.iter().find_map(|layer| layer.accounts.get(address)) {
             Some(change) => Ok(change.account),
-            None => self.base.account(address),
+            None => self.or_guess(self.base.account(address)),
         }
     }
 
@@ -202,17 +291,17 @@ impl StateRead for View<'_> {
                 return Ok(U256::ZERO);
             }
         }
-        self.base.storage(address, slot)
+        self.or_guess(self.base.storage(address, slot))
     }
 
     fn code(&self, hash: &B256) -> Result<Bytecode, Unknown> {
         match self.layers.iter().find_map(|layer| layer.codes.get(hash)) {
             Some(code) => Ok(code.clone()),
-            None => self.base.code(hash),
+            None => self.or_guess(self.base.code(hash)),
         }
     }
 
     fn block_hash(&self, number: u64) -> Result<B256, Unknown> {
-        self.hashes.get(number).ok_or(Unknown(StateKey::BlockHash(number)))
+        self.or_guess(self.hashes.get(number).ok_or(Unknown(StateKey::BlockHash(number))))
     }
 }
