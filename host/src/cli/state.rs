@@ -138,7 +138,7 @@ fn read_genesis(path: &Path) -> Result<Genesis, Failure> {
 fn init(dir: &Path, genesis: &Path, reorg_depth: u64) -> Result<(), Failure> {
     let Genesis { chain, identity, block } = read_genesis(genesis)?;
     let limits = Limits { reorg_depth };
-    Store::create(dir, &Origin { identity, limits, block: &block, ancestors: &[], world: chain.world() })?;
+    Store::create(dir, &Origin { identity, limits, block: &block, ancestors: &[], world: &chain.world() })?;
     say(format_args!("{}: {identity}, {} accounts", dir.display(), chain.world().accounts().len()))
 }
 

@@ -5,10 +5,13 @@
 //! read still hold, and else the transaction is executed again, directly: one stale transaction
 //! costs its own execution and nothing else.
 
+mod named;
+mod on_demand;
 mod receipts;
 #[cfg(test)]
 mod tests;
 
+pub use on_demand::{Paused, Progress, proceed};
 pub use receipts::{BlockRoots, block_roots};
 
 use crate::{
@@ -84,31 +87,68 @@ pub fn execute<'a>(
     let env = block.spec.evm_env(block.header);
     let mut state = BlockState::new(before);
     begin_block(block, &env, &mut state)?;
+    let (state, standing, outcome) = settle(block, &env, plan, accelerator, state, Standing::default());
+    outcome?;
+    let Standing { receipts, gas_used, lanes, reexecuted, .. } = standing;
+    let executed = end_block(block, env, state, receipts, gas_used)?;
+    if before.changes_bare_storage(&executed.changes) {
+        return sequentially(block, before, reexecuted);
+    }
+    Ok(Reconciled { executed, lanes, reexecuted })
+}
+
+/// A block that only revm's own block state can say the end of.
+fn sequentially(
+    block: &BlockContext<'_>,
+    before: View<'_>,
+    reexecuted: usize,
+) -> Result<Reconciled, ExecutionError> {
+    let lanes = LaneCounts { evm: block.transactions.len(), ..LaneCounts::default() };
+    Ok(Reconciled { executed: sequential::execute(block, before, None)?, lanes, reexecuted })
+}
+
+/// What stands of a block: everything up to the last settled transaction.
+#[derive(Debug, Default)]
+struct Standing {
+    receipts: Vec<Receipt>,
+    gas_used: u64,
+    lanes: LaneCounts,
+    reexecuted: usize,
+    /// Transactions handed to revm in block order, whatever came of it.
+    executions: usize,
+}
+
+/// Settles the transactions behind those that stand already, up to the first failure.
+fn settle<'w>(
+    block: &BlockContext<'_>,
+    env: &EvmEnv,
+    plan: &Plan,
+    accelerator: &Accelerator,
+    state: BlockState<'w>,
+    standing: Standing,
+) -> (BlockState<'w>, Standing, Result<(), ExecutionError>) {
     let shared = SharedState::new(state);
     let workers = if plan.evm_count() < SPECULATION_COUNT_MIN { 0 } else { workers() };
     // Speculating threads wait for the lock that a run of transfers holds, so it must not wait for them.
-    let mut settling = Settling::new(block, &env, &shared, accelerator, workers == 0);
-    if workers == 0 {
-        settling.walk(plan, None)?;
+    let mut settling = Settling::new(block, env, &shared, accelerator, workers == 0);
+    settling.standing = standing;
+    let outcome = if workers == 0 {
+        settling.walk(plan, None)
     } else {
         let board = Board::new(plan);
+        board.settle(settling.standing.receipts.len());
         let tx_env = |index: usize| tx_env(block, index);
         rayon::in_place_scope(|scope| {
             for _ in 0..workers {
-                scope.spawn(|_| board.work(&mut LaneEvm::new(&shared, &env), &tx_env));
+                scope.spawn(|_| board.work(&mut LaneEvm::new(&shared, env), &tx_env));
             }
             let outcome = settling.walk(plan, Some(&board));
             board.close();
             outcome
-        })?;
-    }
-    let (receipts, gas_used, lanes, reexecuted) = settling.finish();
-    let executed = end_block(block, env, shared.into_inner(), receipts, gas_used)?;
-    if before.changes_bare_storage(&executed.changes) {
-        let lanes = LaneCounts { evm: block.transactions.len(), ..LaneCounts::default() };
-        return Ok(Reconciled { executed: sequential::execute(block, before, None)?, lanes, reexecuted });
-    }
-    Ok(Reconciled { executed, lanes, reexecuted })
+        })
+    };
+    let standing = settling.finish();
+    (shared.into_inner(), standing, outcome)
 }
 
 /// Threads that speculate beside the one that reconciles: no more than there are cores, or they would
@@ -194,11 +234,9 @@ struct Settling<'b, 's, 'w> {
     transfer_rules: Option<TransferRules>,
     transfer_lane: TransferLane,
     evm: LaneEvm<'s, 'w>,
-    receipts: Vec<Receipt>,
-    gas_used: u64,
-    lanes: LaneCounts,
-    reexecuted: usize,
-    /// Speculative results that counted.
+    standing: Standing,
+    /// Stale executions since the walk began, and speculative results that counted.
+    stale: usize,
     speculated: usize,
 }
 
@@ -218,25 +256,27 @@ impl<'b, 's, 'w> Settling<'b, 's, 'w> {
             transfer_rules: TransferRules::new(env),
             transfer_lane: TransferLane::new(is_alone),
             evm: LaneEvm::new(shared, env),
-            receipts: Vec::with_capacity(block.transactions.len()),
-            gas_used: 0,
-            lanes: LaneCounts::default(),
-            reexecuted: 0,
+            standing: Standing::default(),
+            stale: 0,
             speculated: 0,
         }
     }
 
     /// What was settled; lets go of the shared state.
-    fn finish(self) -> (Vec<Receipt>, u64, LaneCounts, usize) {
-        (self.receipts, self.gas_used, self.lanes, self.reexecuted)
+    fn finish(mut self) -> Standing {
+        self.standing.reexecuted += self.stale;
+        self.standing
     }
 
     fn walk(&mut self, plan: &Plan, board: Option<&Board<'_>>) -> Result<(), ExecutionError> {
+        let from = self.standing.receipts.len();
+        self.standing.receipts.reserve(plan.len() - from);
         for step in plan.steps() {
+            let range = step.range.start.max(from)..step.range.end;
             match step.lane {
-                Lane::Transfer => self.run_transfers(step.range.clone(), board)?,
+                Lane::Transfer => self.run_transfers(range, board)?,
                 Lane::Evm => {
-                    for index in step.range.clone() {
+                    for index in range {
                         self.run_evm(index, board)?;
                     }
                 }
@@ -259,19 +299,19 @@ impl<'b, 's, 'w> Settling<'b, 's, 'w> {
                     &mut self.shared.write(),
                     &self.block.transactions[at..range.end],
                     &self.block.senders[at..range.end],
-                    self.gas_used,
+                    self.standing.gas_used,
                     |accounts, transfers, terms| self.accelerator.transfer_scan(accounts, transfers, terms),
                 );
                 for gas_used in run.gas_used {
-                    self.gas_used += gas_used;
-                    self.receipts.push(Receipt {
+                    self.standing.gas_used += gas_used;
+                    self.standing.receipts.push(Receipt {
                         tx_type: self.block.transactions[at].tx_type(),
                         status: Eip658Value::Eip658(true),
-                        cumulative_gas_used: self.gas_used,
+                        cumulative_gas_used: self.standing.gas_used,
                         logs: Vec::new(),
                     });
                     at += 1;
-                    self.lanes.transfer += 1;
+                    self.standing.lanes.transfer += 1;
                 }
                 if let Some(board) = board {
                     board.settle(at);
@@ -303,7 +343,7 @@ impl<'b, 's, 'w> Settling<'b, 's, 'w> {
                 });
                 match found {
                     Some(_) => self.speculated += 1,
-                    None => self.reexecuted += 1,
+                    None => self.stale += 1,
                 }
                 if let Some(board) = board.filter(|_| self.speculation_fails()) {
                     board.close();
@@ -313,10 +353,12 @@ impl<'b, 's, 'w> Settling<'b, 's, 'w> {
         };
         match speculated {
             Some(found) => {
+                self.standing.executions += 1;
                 let fee = self.fee(index, found.result.tx_gas_used());
                 self.settle(index, found.result, found.state, Some(fee))?;
             }
             None => {
+                self.standing.executions += 1;
                 let (result, state) = self
                     .evm
                     .direct(tx_env(block, index))
@@ -324,7 +366,7 @@ impl<'b, 's, 'w> Settling<'b, 's, 'w> {
                 self.settle(index, result, state, None)?;
             }
         }
-        self.lanes.evm += 1;
+        self.standing.lanes.evm += 1;
         if let Some(board) = board {
             board.settle(index + 1);
         }
@@ -333,13 +375,13 @@ impl<'b, 's, 'w> Settling<'b, 's, 'w> {
 
     /// Whether so much of what was executed ahead is stale that it costs more than it saves.
     const fn speculation_fails(&self) -> bool {
-        self.reexecuted >= STALE_COUNT_MIN && self.reexecuted > 2 * self.speculated
+        self.stale >= STALE_COUNT_MIN && self.stale > 2 * self.speculated
     }
 
     /// The transaction's gas limit must fit into what the block has left.
     fn check_gas_pool(&self, index: usize) -> Result<(), ExecutionError> {
         let gas_limit = self.block.transactions[index].gas_limit();
-        let available = self.env.block_env.gas_limit.saturating_sub(self.gas_used);
+        let available = self.env.block_env.gas_limit.saturating_sub(self.standing.gas_used);
         let counted = gas_limit.min(self.env.cfg_env.tx_gas_limit_cap.unwrap_or(u64::MAX));
         if counted > available {
             return Err(ExecutionError::GasPoolExceeded { index, gas_limit, available });
@@ -370,11 +412,11 @@ impl<'b, 's, 'w> Settling<'b, 's, 'w> {
             shared.credit(self.env.block_env.beneficiary, fee, eip161)?;
         }
         drop(shared);
-        self.gas_used += result.tx_gas_used();
-        self.receipts.push(Receipt {
+        self.standing.gas_used += result.tx_gas_used();
+        self.standing.receipts.push(Receipt {
             tx_type: self.block.transactions[index].tx_type(),
             status: Eip658Value::Eip658(result.is_success()),
-            cumulative_gas_used: self.gas_used,
+            cumulative_gas_used: self.standing.gas_used,
             logs: result.into_logs(),
         });
         Ok(())

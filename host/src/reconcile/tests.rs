@@ -2,6 +2,7 @@
 
 mod blocks;
 mod contracts;
+mod on_demand;
 
 use super::*;
 use crate::{route::route, spec::Fork, state::StateRead};
@@ -48,7 +49,7 @@ fn execute_scheduled(case: &Case, mut ahead: impl FnMut() -> usize) -> Result<Re
             }
         }
     }
-    let (receipts, gas_used, lanes, reexecuted) = settling.finish();
+    let Standing { receipts, gas_used, lanes, reexecuted, .. } = settling.finish();
     drop(worker);
     let executed = end_block(block, env, shared.into_inner(), receipts, gas_used)?;
     Ok(Reconciled { executed, lanes, reexecuted })

@@ -4,47 +4,33 @@ use crate::{
     ingest::{GenesisHeader, Ommers, Prestate},
     rules::Ancestry,
     spec::ChainSpec,
-    state::{BLOCK_HASH_HISTORY, BlockHashes, ChangeSet, Completeness, StateTrie, View, World},
+    state::{
+        BLOCK_HASH_HISTORY, BlockHashes, ChangeSet, Completeness, Snapshot, StateTrie, VersionError,
+        VersionLimits, Versions, World,
+    },
     store::{KeptHeader, Loaded, Store, StoreError},
 };
 use alloy_consensus::{Header, Sealed};
 use alloy_primitives::{B256, U256, map::B256Map};
-use std::collections::VecDeque;
+use std::sync::{Arc, MutexGuard};
 
-/// The blocks accepted so far and the state after the last of them.
+/// The blocks accepted so far and the states after them.
 #[derive(Debug)]
 pub struct Chain {
     /// The rules.
     pub spec: ChainSpec,
-    world: World,
-    /// Of the head and its ancestors.
-    hashes: BlockHashes,
-    /// The trie of the state, where the whole state is known.
-    trie: Option<StateTrie>,
+    versions: Versions,
     /// Headers and ommers of the genesis block and of accepted blocks, by hash, as far back as any block can reach.
     headers: B256Map<(Header, Ommers)>,
     head: Option<B256>,
     /// Of the chain up to the head; only needed until the merge, and chains that merge by it have no
     /// siblings.
     total_difficulty: U256,
-    /// Strides over the last accepted blocks, so that siblings can be tried.
-    strides: B256Map<Stride>,
-    /// Their hashes in order of acceptance.
-    stride_order: VecDeque<B256>,
-    stride_accounts: usize,
+    last_accepted: Option<B256>,
 }
 
-/// How to step over one accepted block, forth and back.
-#[derive(Debug)]
-struct Stride {
-    changes: ChangeSet,
-    undo: ChangeSet,
-}
-
-/// Strides are dropped, oldest first, once they hold more changed accounts than this: about 300 MB.
-const STRIDE_ACCOUNTS_MAX: usize = 1 << 20;
-/// Strides are dropped, oldest first, once there are more than this: blocks may change next to nothing.
-const STRIDES_MAX: usize = 4096;
+/// Where the state of a chain without a genesis block stands.
+const NO_BLOCK: B256 = B256::ZERO;
 
 impl Chain {
     /// The chain of a case before its first block; `genesis` is absent for single blocks.
@@ -59,25 +45,16 @@ impl Chain {
         let genesis = genesis.map(|header| seal(header, trie.as_ref())).transpose()?;
         let mut headers = B256Map::default();
         let head = genesis.as_ref().map(Sealed::hash);
-        let mut total_difficulty = U256::ZERO;
+        let (mut total_difficulty, mut number) = (U256::ZERO, 0);
         if let Some(genesis) = genesis {
             let (header, hash) = genesis.into_parts();
-            total_difficulty = header.difficulty;
+            (total_difficulty, number) = (header.difficulty, header.number);
             hashes.insert(header.number, hash);
             headers.insert(hash, (header, Ommers::Headers(Vec::new())));
         }
-        Ok(Self {
-            total_difficulty,
-            spec,
-            world,
-            hashes,
-            trie,
-            headers,
-            head,
-            strides: B256Map::default(),
-            stride_order: VecDeque::new(),
-            stride_accounts: 0,
-        })
+        let limits = VersionLimits::default();
+        let versions = Versions::new(world, trie, head.unwrap_or(NO_BLOCK), number, hashes, limits);
+        Ok(Self { total_difficulty, spec, versions, headers, head, last_accepted: None })
     }
 
     /// The chain that a store holds, as it was when its last block was committed.
@@ -89,17 +66,16 @@ impl Chain {
         let base = ancestry.last();
         let of_head = blocks.iter().chain(base).find(|block| block.hash == head);
         let head_difficulty = of_head.map(|block| block.total_difficulty).unwrap_or_default();
+        let hashes = ancestry.iter().map(|block| (block.header.number, block.hash)).collect();
+        let (at, number) = base.map_or((NO_BLOCK, 0), |block| (block.hash, block.header.number));
+        let versions = Versions::new(world, Some(trie), at, number, hashes, VersionLimits::default());
         let mut chain = Self {
             spec,
-            world,
-            hashes: ancestry.iter().map(|block| (block.header.number, block.hash)).collect(),
-            trie: Some(trie),
+            versions,
+            headers: B256Map::default(),
             head: base.map(|block| block.hash),
             total_difficulty: base.map_or(U256::ZERO, |block| block.total_difficulty),
-            headers: B256Map::default(),
-            strides: B256Map::default(),
-            stride_order: VecDeque::new(),
-            stride_accounts: 0,
+            last_accepted: None,
         };
         for block in ancestry {
             chain.spec.resolve_merge(block.header.number + 1, block.total_difficulty);
@@ -112,9 +88,12 @@ impl Chain {
                 continue;
             }
             chain.spec.resolve_merge(block.header.number, chain.total_difficulty);
-            let (root, tried) = chain.try_changes(changes);
+            let Ok((root, tried)) = chain.try_changes(block.hash, block.header.number, changes) else {
+                // Too far back beside what came before it.
+                continue;
+            };
             store.check_root(&block, root.unwrap_or_default())?;
-            chain.accept(tried, block.hash, block.header, Ommers::Headers(block.ommers));
+            chain.accept(tried, block.header, Ommers::Headers(block.ommers));
             chain.total_difficulty = block.total_difficulty;
         }
         chain.rewind_to(head);
@@ -123,18 +102,18 @@ impl Chain {
     }
 
     /// The block that was accepted last, as a store takes it; `None` before the first.
-    pub fn last_accepted(&self) -> Option<(KeptHeader, &ChangeSet)> {
-        let hash = self.stride_order.back()?;
-        let (header, ommers) = self.headers.get(hash)?;
+    pub fn last_accepted(&self) -> Option<(KeptHeader, Arc<ChangeSet>)> {
+        let hash = self.last_accepted?;
+        let (header, ommers) = self.headers.get(&hash)?;
         let ommers = ommers.headers().unwrap_or_default().to_vec();
         let total_difficulty = self.total_difficulty;
-        let kept = KeptHeader { hash: *hash, header: header.clone(), ommers, total_difficulty };
-        Some((kept, &self.strides.get(hash)?.changes))
+        let kept = KeptHeader { hash, header: header.clone(), ommers, total_difficulty };
+        Some((kept, self.versions.changes(&hash).ok()?))
     }
 
     /// Hash of the block that was accepted last, wherever the head has gone since.
-    pub fn last_accepted_hash(&self) -> Option<B256> {
-        self.stride_order.back().copied()
+    pub const fn last_accepted_hash(&self) -> Option<B256> {
+        self.last_accepted
     }
 
     /// Where the chain merges at a total difficulty, a block on the head may be the first behind it.
@@ -144,19 +123,44 @@ impl Chain {
         }
     }
 
-    /// The state after the head, as execution reads it.
-    pub fn view(&self) -> View<'_> {
-        View::from(&self.world).with_hashes(&self.hashes)
+    /// The states after accepted blocks, by their hashes.
+    pub const fn versions(&self) -> &Versions {
+        &self.versions
+    }
+
+    /// The state after the head, to be executed on; best let go of before a block is [tried](Self::try_changes).
+    ///
+    /// # Panics
+    /// Never: the head's state is held.
+    pub fn snapshot(&self) -> Snapshot {
+        self.versions.at(&self.stand()).expect("the head's state is held")
     }
 
     /// The whole of that state.
-    pub const fn world(&self) -> &World {
-        &self.world
+    pub fn world(&self) -> Arc<World> {
+        // Without the state there it would have to be copied.
+        let _ = self.versions.follow(&self.stand());
+        self.snapshot().into_world().expect("the state was loaded")
     }
 
-    /// The trie of that state, where the whole state is known.
-    pub const fn trie(&self) -> Option<&StateTrie> {
-        self.trie.as_ref()
+    /// Whether the whole state is known, and with it the state root.
+    pub const fn is_whole(&self) -> bool {
+        self.versions.is_whole()
+    }
+
+    /// The state root after the head, where the whole state is known.
+    pub fn state_root(&self) -> Option<B256> {
+        self.versions.root(&self.stand()).ok().flatten()
+    }
+
+    /// The tries of the state after the head, where the whole state is known.
+    pub fn trie(&self) -> Option<MutexGuard<'_, StateTrie>> {
+        self.versions.trie(&self.stand()).ok().flatten()
+    }
+
+    /// The version that blocks are executed on.
+    fn stand(&self) -> B256 {
+        self.head.unwrap_or(NO_BLOCK)
     }
 
     /// Hash of the last accepted block.
@@ -180,111 +184,78 @@ impl Chain {
     }
 
     /// Takes the hash of a single block's parent from its header, for `BLOCKHASH`.
-    pub fn note_parent(&mut self, header: &Header) {
+    pub fn note_parent(&self, header: &Header) {
         if let Some(number) = header.number.checked_sub(1) {
-            self.hashes.insert(number, header.parent_hash);
+            self.versions.note_block_hash(number, header.parent_hash);
         }
     }
 
-    /// Makes the state after the block `parent` current, so that a block can be put on it; false if
-    /// that state cannot be had (unknown, or too far back).
+    /// Makes the block `parent` the head, so that a block can be put on it; false if the state after it cannot be had
+    /// (unknown, or too far back).
     pub fn rewind_to(&mut self, parent: B256) -> bool {
-        let Some(head) = self.head else { return false };
-        if head == parent {
-            return true;
-        }
-        // Both branches down to where they meet.
-        let (mut back, mut forth) = (Vec::new(), Vec::new());
-        let (mut ours, mut theirs) = (head, parent);
-        while ours != theirs {
-            let (Some(a), Some(b)) = (self.header(&ours), self.header(&theirs)) else { return false };
-            let step_ours = a.number >= b.number;
-            let (hash, path, next) = if step_ours {
-                (&mut ours, &mut back, a.parent_hash)
-            } else {
-                (&mut theirs, &mut forth, b.parent_hash)
-            };
-            if !self.strides.contains_key(hash) {
-                return false;
-            }
-            path.push(*hash);
-            *hash = next;
-        }
-        for hash in back {
-            Self::step(&mut self.world, &mut self.trie, &self.strides[&hash].undo);
-        }
-        for hash in forth.into_iter().rev() {
-            Self::step(&mut self.world, &mut self.trie, &self.strides[&hash].changes);
+        if self.head.is_none() || !self.versions.contains(&parent) {
+            return false;
         }
         self.head = Some(parent);
-        self.take_block_hashes();
         true
-    }
-
-    /// Makes the hashes that `BLOCKHASH` gives those of the head and its ancestors.
-    fn take_block_hashes(&mut self) {
-        self.hashes = BlockHashes::new();
-        let mut next = self.head;
-        for _ in 0..BLOCK_HASH_HISTORY {
-            let Some((hash, (header, _))) = next.and_then(|hash| self.headers.get_key_value(&hash)) else {
-                break;
-            };
-            self.hashes.insert(header.number, *hash);
-            next = Some(header.parent_hash);
-        }
     }
 
     /// Drops the headers that no block can reach any more, neither by `BLOCKHASH` nor as an ancestor, whichever held state
     /// it stands on. Done now and then, so that its cost is that of accepting the blocks.
     fn drop_old_headers(&mut self) {
-        if self.headers.len() <= 2 * (self.strides.len() + BLOCK_HASH_HISTORY) {
+        if self.headers.len() <= 2 * (self.versions.len() + BLOCK_HASH_HISTORY) {
             return;
         }
-        let held = self.strides.keys().filter_map(|hash| self.headers.get(hash));
-        let Some(lowest) = held.map(|(header, _)| header.number).min() else { return };
-        // The state before the lowest block is held as well.
-        let reach = BLOCK_HASH_HISTORY as u64 + 1;
+        let (lowest, reach) = (self.versions.oldest_number(), BLOCK_HASH_HISTORY as u64);
         self.headers.retain(|_, (header, _)| header.number + reach >= lowest);
     }
 
-    fn step(world: &mut World, trie: &mut Option<StateTrie>, changes: &ChangeSet) {
-        rayon::join(|| world.apply(changes), || trie.as_mut().map(|trie| trie.update(changes)));
+    /// Tries a block on the head: takes in its `changes` and computes the state root (`None` where the
+    /// state is not whole). It is then [accepted](Self::accept) or [rejected](Self::reject).
+    ///
+    /// # Errors
+    /// The block was accepted before with other changes, or is too far back to be held.
+    pub fn try_changes(
+        &mut self,
+        hash: B256,
+        number: u64,
+        changes: ChangeSet,
+    ) -> Result<(Option<B256>, Tried), VersionError> {
+        let tried = self.take_in(hash, number, changes)?;
+        // Who hashes needs a look at the versions first, and who applies keeps them.
+        let (root, _) = rayon::join(|| self.versions.root(&hash), || self.versions.follow(&hash));
+        Ok((root?, tried))
     }
 
-    /// Tries a block on the head: applies `changes` and computes the state root (`None` where the
-    /// state is not whole). It is then [accepted](Self::accept) or [rejected](Self::reject).
-    pub fn try_changes(&mut self, changes: ChangeSet) -> (Option<B256>, Tried) {
-        let (world, trie) = (&mut self.world, &mut self.trie);
-        let (undo, root) = rayon::join(
-            || world.apply_undoably(&changes),
-            || trie.as_mut().map(|trie| trie.update(&changes)),
-        );
-        (root, Tried(Stride { changes, undo }))
+    /// The first half of it: the block can be built upon, and its state root be had from [`Self::versions`].
+    ///
+    /// # Errors
+    /// As for [`Self::try_changes`].
+    pub fn take_in(&mut self, hash: B256, number: u64, changes: ChangeSet) -> Result<Tried, VersionError> {
+        let was_held = self.versions.contains(&hash);
+        let taken = self.versions.insert(&self.stand(), hash, number, changes);
+        if self.head.is_some_and(|head| !self.versions.contains(&head)) {
+            self.head = Some(self.versions.highest());
+        }
+        taken.map(|()| Tried { hash, was_held })
     }
 
     /// Keeps the tried block.
-    pub fn accept(&mut self, tried: Tried, hash: B256, header: Header, ommers: Ommers) {
-        self.hashes.insert(header.number, hash);
+    pub fn accept(&mut self, tried: Tried, header: Header, ommers: Ommers) {
         self.total_difficulty = self.total_difficulty.saturating_add(header.difficulty);
-        self.headers.insert(hash, (header, ommers));
-        self.head = Some(hash);
-        self.stride_accounts += tried.0.changes.accounts.len();
-        match self.strides.insert(hash, tried.0) {
-            None => self.stride_order.push_back(hash),
-            Some(again) => self.stride_accounts -= again.changes.accounts.len(),
-        }
-        while (self.stride_accounts > STRIDE_ACCOUNTS_MAX && self.stride_order.len() > 1)
-            || self.stride_order.len() > STRIDES_MAX
-        {
-            let oldest = self.stride_order.pop_front().and_then(|hash| self.strides.remove(&hash));
-            self.stride_accounts -= oldest.map_or(0, |stride| stride.changes.accounts.len());
-        }
+        self.headers.insert(tried.hash, (header, ommers));
+        self.head = Some(tried.hash);
+        self.last_accepted = self.head;
         self.drop_old_headers();
     }
 
     /// Takes the tried block back.
     pub fn reject(&mut self, tried: &Tried) {
-        Self::step(&mut self.world, &mut self.trie, &tried.0.undo);
+        // What was accepted before stays.
+        if !tried.was_held {
+            // It is gone already if it was too far back.
+            let _ = self.versions.remove(&tried.hash);
+        }
     }
 }
 
@@ -295,10 +266,13 @@ impl Ancestry for Chain {
     }
 }
 
-/// A block whose changes are applied, but which is not accepted yet.
+/// A block whose changes are taken in, but which is not accepted yet.
 #[derive(Debug)]
 #[must_use]
-pub struct Tried(Stride);
+pub struct Tried {
+    hash: B256,
+    was_held: bool,
+}
 
 /// The genesis header with its hash.
 fn seal(header: GenesisHeader, trie: Option<&StateTrie>) -> Result<Sealed<Header>, String> {

@@ -85,7 +85,7 @@ impl Journal<'_> {
             return;
         }
         self.last = chain.last_accepted_hash();
-        self.begun = chain.last_accepted().map(|(block, changes)| self.store.commit(&block, changes));
+        self.begun = chain.last_accepted().map(|(block, changes)| self.store.commit(&block, &changes));
     }
 
     /// Reports a block when it is durable: the one before it now, this one next time.

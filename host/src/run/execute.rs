@@ -29,10 +29,10 @@ pub(super) struct Ground<'a> {
     pub(super) tries: Option<Tries<'a>>,
 }
 
-impl<'a> Ground<'a> {
-    fn of(chain: &'a Chain) -> Self {
-        Self { before: chain.view(), tries: chain.trie().map(Tries::Whole) }
-    }
+/// Executes on the state after the head of a chain. It is held for no longer, so that it can follow the chain.
+fn on_ground<T>(chain: &Chain, execute: impl FnOnce(Ground<'_>) -> T) -> T {
+    let (snapshot, trie) = (chain.snapshot(), chain.trie());
+    execute(Ground { before: snapshot.view(), tries: trie.as_deref().map(Tries::Whole) })
 }
 
 /// What one way of executing a block gave.
@@ -51,7 +51,7 @@ pub(super) fn execute(
     context: &BlockContext<'_>,
     report: &mut BlockReport,
 ) -> Verdict {
-    let attempt = attempt(job, Ground::of(chain), context, report);
+    let attempt = on_ground(chain, |ground| attempt(job, ground, context, report));
     let noted = report.mismatches.len();
     let verdict = judge(chain, context, attempt.executed, report);
     if matches!(verdict, Verdict::Valid(_) | Verdict::Needs(_)) {
@@ -59,7 +59,7 @@ pub(super) fn execute(
     }
     // Only sequential revm condemns a block, with senders that no device has touched.
     forget(noted, report);
-    let confirmed = confirm::sequentially(context, Ground::of(chain));
+    let confirmed = on_ground(chain, |ground| confirm::sequentially(context, ground));
     let confirmed = judge(chain, context, confirmed, report);
     confirm::note_disagreement(&verdict, &confirmed, report);
     confirmed
@@ -139,16 +139,21 @@ fn judge(
         Err(error) => return not_executed(&error),
     };
     report.gas_used = executed.gas_used;
-    let whole = chain.trie().is_some();
-    if let Err(verdict) = check_requests(Ground::of(chain), context, &executed) {
+    let whole = chain.is_whole();
+    if let Err(verdict) = on_ground(chain, |ground| check_requests(ground, context, &executed)) {
         return verdict;
     }
     let Executed { receipts, gas_used, requests, block_access_list_hash, changes } = executed;
     let seconds = &mut report.seconds;
-    let (roots, (state_root, tried)) = rayon::join(
+    let hash = context.header.hash_slow();
+    let (roots, tried) = rayon::join(
         || timed(&mut seconds.reconcile, || block_roots(&receipts)),
-        || timed(&mut seconds.root, || chain.try_changes(changes)),
+        || timed(&mut seconds.root, || chain.try_changes(hash, context.header.number, changes)),
     );
+    let (state_root, tried) = match tried {
+        Ok(tried) => tried,
+        Err(error) => return Verdict::Failed(error.to_string()),
+    };
     let made =
         Made { gas_used, roots, requests: &requests, state_root, block_access_list_hash, is_proven: whole };
     match compare(context, made, report) {

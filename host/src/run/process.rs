@@ -132,7 +132,7 @@ fn check_and_execute(
         return stateless::execute(job, witness, &context, block.ommers.headers().is_some(), report);
     }
     if let (true, Some(trie), BlockBytes::Rlp(rlp)) = (job.options.witnesses, chain.trie(), bytes) {
-        let made = stateless::witness(chain, trie, &context);
+        let made = stateless::witness(chain, &trie, &context);
         let (spec, header, rlp) = (spec.clone(), header.clone(), rlp.clone());
         let block = |witness| WitnessedBlock { spec, header, rlp, witness };
         report.witness = Some(made.map(|witness| Box::new(block(witness))));

@@ -154,19 +154,21 @@ pub(super) fn witness(
         return Err("the tries are not those of the state before the block".to_owned());
     }
     // What is read, whatever comes of it: an invalid block has a witness, too.
-    let recorder = Recorder::new(chain.view());
+    let snapshot = chain.snapshot();
+    let whole = snapshot.view();
+    let recorder = Recorder::new(whole);
     let executed = sequential::execute(context, &recorder, None);
     let mut reads = recorder.into_reads();
     for (address, change) in executed.iter().flat_map(|executed| &executed.changes.accounts) {
         reads.accounts.entry(*address).or_default().extend(change.storage.keys());
     }
-    let known = |hash: &B256| chain.view().code(hash).ok().filter(|code| !code.is_empty());
+    let known = |hash: &B256| whole.code(hash).ok().filter(|code| !code.is_empty());
     let codes: Vec<Bytes> = reads.codes.iter().filter_map(known).map(|code| code.original_bytes()).collect();
     let state = WitnessState::new(trie.root(), trie.nodes_for(&reads), codes);
 
     // Which nodes are needed, an execution on nothing else shows.
     let hashes =
-        reads.block_hashes.iter().filter_map(|&number| Some((number, chain.view().block_hash(number).ok()?)));
+        reads.block_hashes.iter().filter_map(|&number| Some((number, whole.block_hash(number).ok()?)));
     let hashes: BlockHashes = hashes.collect();
     let before = View::from(&state).with_hashes(&hashes);
     let ground = Ground { before, tries: Some(Tries::Witness(&state)) };

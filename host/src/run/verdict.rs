@@ -10,7 +10,7 @@ use crate::{
     lanes::ExecutionError,
     recover::Unrecoverable,
     rules::{self, Exception, InvalidBlock},
-    state::{StateKey, StateTrie, World},
+    state::{StateKey, World},
 };
 use alloy_primitives::B256;
 use std::fmt;
@@ -135,8 +135,8 @@ pub(super) fn conclude(
     match verdict {
         Verdict::Valid(tried) => {
             if let (Some(tried), Some(content)) = (tried, content) {
-                let (header, hash) = content.block.header.into_parts();
-                chain.accept(*tried, hash, header, content.block.ommers);
+                let header = content.block.header.into_inner();
+                chain.accept(*tried, header, content.block.ommers);
             }
             report.matched = should_be_valid && report.mismatches.is_empty() && report.checks.none_failed();
             if !should_be_valid {
@@ -210,7 +210,7 @@ pub(super) fn check_end(chain: &Chain, expected: &ExpectedEnd, report: &mut Bloc
     let difference = match &expected.post_state {
         None => None,
         Some(PostState::Root(root)) => {
-            let found = chain.trie().map(StateTrie::root);
+            let found = chain.state_root();
             found.filter(|found| found != root).map(|found| (root.to_string(), found.to_string()))
         }
         Some(PostState::Accounts(accounts)) => {

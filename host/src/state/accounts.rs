@@ -134,6 +134,15 @@ impl AccountTable {
         }
     }
 
+    /// Looks all accounts up again that were not known.
+    pub(crate) fn load_unknown(&mut self, base: &impl StateRead) {
+        for (address, entry) in self.addresses.iter().zip(&mut self.entries) {
+            if entry.is_unknown {
+                *entry = AccountEntry::load(base, address);
+            }
+        }
+    }
+
     /// The number of accounts.
     pub(crate) fn len(&self) -> usize {
         self.addresses.len()

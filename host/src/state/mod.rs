@@ -9,6 +9,7 @@ mod accounts;
 mod changes;
 mod overlay;
 mod root;
+mod supplied;
 #[cfg(test)]
 mod tests;
 mod tries;
@@ -19,11 +20,12 @@ mod world;
 
 pub(crate) use accounts::AccountEntry;
 pub use changes::{AccountChange, ChangeSet};
-pub use overlay::BlockState;
+pub use overlay::{BlockState, Overlay};
 pub use root::StateTrie;
+pub use supplied::{StateValue, Supplied};
 pub use tries::Tries;
-pub use versions::{Snapshot, VersionError, VersionLimits, Versions};
-pub use view::{BLOCK_HASH_HISTORY, BlockHashes, View};
+pub use versions::{Snapshot, SupplyError, VersionError, VersionLimits, Versions};
+pub use view::{BLOCK_HASH_HISTORY, BlockHashes, Guesses, View};
 pub use witness::{Reads, Recorder, WitnessState};
 pub use world::{Completeness, World};
 

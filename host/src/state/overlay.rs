@@ -17,7 +17,27 @@ pub struct BlockState<'a> {
     unknown: Option<Unknown>,
 }
 
+/// What a block has changed so far, apart from the state before it, of which more may become known meanwhile.
+#[derive(Clone, Debug, Default)]
+pub struct Overlay {
+    accounts: AccountTable,
+    codes: B256Map<Bytecode>,
+}
+
 impl<'a> BlockState<'a> {
+    /// Goes on over `base`, which must be the same state as before, if better known. Accounts that were unknown are
+    /// looked up again.
+    pub fn resume(base: impl Into<View<'a>>, overlay: Overlay) -> Self {
+        let (base, Overlay { mut accounts, codes }) = (base.into(), overlay);
+        accounts.load_unknown(&base);
+        Self { base, accounts, codes, unknown: None }
+    }
+
+    /// Lets go of the state before the block.
+    pub fn pause(self) -> Overlay {
+        Overlay { accounts: self.accounts, codes: self.codes }
+    }
+
     /// The state before the first change of the block.
     pub fn new(base: impl Into<View<'a>>) -> Self {
         Self {

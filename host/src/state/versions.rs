@@ -12,10 +12,10 @@ mod error;
 mod tests;
 mod tree;
 
-pub use error::VersionError;
+pub use error::{SupplyError, VersionError};
 
 use self::tree::{Id, Tree};
-use super::{BlockHashes, ChangeSet, StateTrie, View, World};
+use super::{BlockHashes, ChangeSet, StateTrie, StateValue, Supplied, View, World};
 use alloy_primitives::B256;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -35,6 +35,16 @@ impl Default for VersionLimits {
         Self { versions_max: 4096, entries_max: 1 << 20 }
     }
 }
+
+impl VersionLimits {
+    /// For states that are [supplied](Versions::on_demand), whose versions are all read through layers: 64 versions.
+    pub fn on_demand() -> Self {
+        Self { versions_max: 64, ..Self::default() }
+    }
+}
+
+/// Most keys that are held of a state that is supplied: some 500 MB.
+const SUPPLIED_MAX: usize = 1 << 22;
 
 /// From this many layers on even an older version is worth moving the state to.
 const LAYERS_MAX: usize = 16;
@@ -63,8 +73,33 @@ impl Versions {
         limits: VersionLimits,
     ) -> Self {
         let root = trie.as_ref().map(StateTrie::root);
-        let tree = Tree::new(world, hash, number, hashes, root, limits);
+        let tree = Tree::new(Ground::World(Arc::new(world)), hash, number, hashes, root, limits);
         Self { tree: Mutex::new(tree), trie: trie.map(Mutex::new) }
+    }
+
+    /// The state after the block `hash`, of which nothing is known yet: keys are [supplied](Self::supply) as they are
+    /// needed. It stays where it is, under the changes of all blocks, until [finalised](Self::finalise).
+    pub fn on_demand(hash: B256, number: u64, limits: VersionLimits) -> Self {
+        let hashes = [(number, hash)].into_iter().collect();
+        let ground = Ground::Supplied(Arc::default());
+        Self { tree: Mutex::new(Tree::new(ground, hash, number, hashes, None, limits)), trie: None }
+    }
+
+    /// Takes in values of the state after the block `hash`. Those that no block has changed since the oldest version
+    /// are known of all versions then. What is known already must be equal.
+    ///
+    /// Best done while no [`Snapshot`] is held: what was supplied before would be copied.
+    ///
+    /// # Errors
+    /// The first value that differs from what is known, or does not fit; those before it are taken in.
+    pub fn supply(
+        &self,
+        hash: &B256,
+        values: impl IntoIterator<Item = StateValue>,
+    ) -> Result<(), SupplyError> {
+        let mut tree = self.tree();
+        let id = tree.find(hash)?;
+        tree.supply(id, values)
     }
 
     /// Whether state roots can be had.
@@ -80,6 +115,17 @@ impl Versions {
     /// Number of the oldest block whose state can be had.
     pub fn oldest_number(&self) -> u64 {
         self.tree().oldest_number()
+    }
+
+    /// Versions that can be had: one at least.
+    #[allow(clippy::len_without_is_empty, reason = "there always is one")]
+    pub fn len(&self) -> usize {
+        self.tree().len()
+    }
+
+    /// The block with the highest number, and of several such the first that came.
+    pub fn highest(&self) -> B256 {
+        self.tree().highest_hash()
     }
 
     /// The state after the block `hash`, to be read.
@@ -170,6 +216,15 @@ impl Versions {
         Ok(Some(trie))
     }
 
+    /// What the block `hash` changed, against the state after its parent; nothing of the oldest version.
+    ///
+    /// # Errors
+    /// [`VersionError::OutOfReach`].
+    pub fn changes(&self, hash: &B256) -> Result<Arc<ChangeSet>, VersionError> {
+        let tree = self.tree();
+        Ok(tree.changes(tree.find(hash)?))
+    }
+
     /// Takes a block back, with all that stand on it.
     ///
     /// # Errors
@@ -221,11 +276,29 @@ impl Versions {
     }
 }
 
+/// What is in memory, under all changes.
+#[derive(Clone, Debug)]
+enum Ground {
+    /// A state that was loaded, and follows the highest block.
+    World(Arc<World>),
+    /// What was supplied of the state after the oldest block.
+    Supplied(Arc<Supplied>),
+}
+
+impl Ground {
+    fn view(&self) -> View<'_> {
+        match self {
+            Self::World(world) => View::from(&**world),
+            Self::Supplied(supplied) => View::from(&**supplied),
+        }
+    }
+}
+
 /// The state after one block, whatever becomes of the [`Versions`] meanwhile. While it is held the state in memory
 /// stays where it is, so it is best let go of soon.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    world: Arc<World>,
+    ground: Ground,
     /// The newest first.
     layers: Vec<Arc<ChangeSet>>,
     hashes: Arc<BlockHashes>,
@@ -234,7 +307,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// The state, as execution reads it.
     pub fn view(&self) -> View<'_> {
-        View::from(&*self.world).with_layers(&self.layers).with_hashes(&self.hashes)
+        self.ground.view().with_layers(&self.layers).with_hashes(&self.hashes)
     }
 
     /// Changes between the state in memory and this one.
@@ -242,14 +315,15 @@ impl Snapshot {
         self.layers.len()
     }
 
-    /// The whole state: copied, unless it is the one in memory.
-    pub fn into_world(mut self) -> Arc<World> {
+    /// The whole state: copied, unless it is the one in memory. `None` where it is supplied key by key.
+    pub fn into_world(self) -> Option<Arc<World>> {
+        let Ground::World(mut world) = self.ground else { return None };
         if !self.layers.is_empty() {
-            let world = Arc::make_mut(&mut self.world);
+            let world = Arc::make_mut(&mut world);
             for layer in self.layers.iter().rev() {
                 world.apply(layer);
             }
         }
-        self.world
+        Some(world)
     }
 }

@@ -1,9 +1,18 @@
 //! The one way in which execution reads a state: layers of changes over a base.
 
-use super::{Account, AccountChange, ChangeSet, Recorder, StateKey, StateRead, Unknown, WitnessState, World};
-use alloy_primitives::{Address, B256, U256, map::HashMap};
+use super::{
+    Account, AccountChange, ChangeSet, Recorder, StateKey, StateRead, Supplied, Unknown, WitnessState, World,
+};
+use alloy_primitives::{
+    Address, B256, U256,
+    map::{HashMap, IndexSet},
+};
 use revm::state::Bytecode;
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// BLOCKHASH reaches this many blocks back.
 pub const BLOCK_HASH_HISTORY: usize = 256;
@@ -43,6 +52,26 @@ impl FromIterator<(u64, B256)> for BlockHashes {
     }
 }
 
+/// Keys that were unknown when they were read through a [guessing](View::guessing) view.
+#[derive(Debug, Default)]
+pub struct Guesses(Mutex<IndexSet<StateKey>>);
+
+impl Guesses {
+    fn note(&self, key: StateKey) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+    }
+
+    /// How many keys there are.
+    pub fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// The keys in the order in which they were first read.
+    pub fn into_keys(self) -> impl Iterator<Item = StateKey> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter()
+    }
+}
+
 /// What lies under all layers.
 #[derive(Clone, Copy, Debug)]
 enum Base<'a> {
@@ -52,6 +81,8 @@ enum Base<'a> {
     Witness(&'a WitnessState),
     /// Another state, of which it is noted down what is read.
     Recorded(&'a Recorder<'a>),
+    /// What was supplied of a state.
+    Supplied(&'a Supplied),
 }
 
 /// The state at a block boundary, as execution reads it.
@@ -63,6 +94,7 @@ pub struct View<'a> {
     base: Base<'a>,
     layers: &'a [Arc<ChangeSet>],
     hashes: &'a BlockHashes,
+    guesses: Option<&'a Guesses>,
 }
 
 impl<'a> From<&'a World> for View<'a> {
@@ -86,10 +118,36 @@ impl<'a> From<&'a Recorder<'a>> for View<'a> {
     }
 }
 
+impl<'a> From<&'a Supplied> for View<'a> {
+    /// What was supplied, without hashes of earlier blocks.
+    fn from(supplied: &'a Supplied) -> Self {
+        Self::over(Base::Supplied(supplied))
+    }
+}
+
 impl<'a> View<'a> {
     const fn over(base: Base<'a>) -> Self {
         static NO_HASHES: BlockHashes = BlockHashes::new();
-        Self { base, layers: &[], hashes: &NO_HASHES }
+        Self { base, layers: &[], hashes: &NO_HASHES, guesses: None }
+    }
+
+    /// The same state with a guess for whatever is unknown: no account, zero, no code. Keys that were guessed are noted,
+    /// so that what would be needed can be found out; what comes of such an execution is worth nothing else.
+    #[must_use]
+    pub const fn guessing(self, guesses: &'a Guesses) -> Self {
+        Self { guesses: Some(guesses), ..self }
+    }
+
+    /// An answer, or the guess in its place.
+    #[inline]
+    fn or_guess<T: Default>(&self, answer: Result<T, Unknown>) -> Result<T, Unknown> {
+        match (answer, self.guesses) {
+            (Err(Unknown(key)), Some(guesses)) => {
+                guesses.note(key);
+                Ok(T::default())
+            }
+            (answer, _) => answer,
+        }
     }
 
     /// The same state, with the hashes of the blocks that led to it.
@@ -160,10 +218,26 @@ impl<'a> View<'a> {
         if self.layers.is_empty() && !self.base.may_have_bare_storage() {
             return false;
         }
-        changes.accounts.keys().any(|address| {
+        changes.accounts.iter().any(|(address, change)| {
             let is_bare = self.account(address).is_ok_and(|account| account.is_some_and(|a| a.is_bare()));
-            is_bare && self.slots(address).is_none_or(|slots| !slots.is_empty())
+            // A creation wipes what cannot be listed, too, and only revm's block state can say whether it does.
+            is_bare && (self.has_storage(address) || (change.storage_wiped && self.slots(address).is_none()))
         })
+    }
+}
+
+impl View<'_> {
+    /// Whether the account has storage, as far as that is known: a slot that nobody asked for is none that a block has
+    /// to do with.
+    fn has_storage(&self, address: &Address) -> bool {
+        self.slots(address).map_or_else(
+            || {
+                let mut changes = self.layers.iter().filter_map(|layer| layer.accounts.get(address));
+                changes.any(|change| change.storage.values().any(|value| !value.is_zero()))
+                    || self.base.has_known_storage(address)
+            },
+            |slots| !slots.is_empty(),
+        )
     }
 }
 
@@ -174,6 +248,7 @@ impl<'a> Base<'a> {
             Self::World(world) => world.account(address),
             Self::Witness(witness) => witness.account(address),
             Self::Recorded(recorder) => recorder.account(address),
+            Self::Supplied(supplied) => supplied.account(address),
         }
     }
 
@@ -182,6 +257,7 @@ impl<'a> Base<'a> {
             Self::World(world) => world.storage(address, slot),
             Self::Witness(witness) => witness.storage(address, slot),
             Self::Recorded(recorder) => recorder.storage(address, slot),
+            Self::Supplied(supplied) => supplied.storage(address, slot),
         }
     }
 
@@ -190,6 +266,7 @@ impl<'a> Base<'a> {
             Self::World(world) => world.code(hash),
             Self::Witness(witness) => witness.code(hash),
             Self::Recorded(recorder) => recorder.code(hash),
+            Self::Supplied(supplied) => supplied.code(hash),
         }
     }
 
@@ -199,6 +276,7 @@ impl<'a> Base<'a> {
             Self::World(world) => Some(world.slots(address).map_or_else(Cow::default, Cow::Borrowed)),
             Self::Witness(witness) => witness.has_no_storage(address).then(Cow::default),
             Self::Recorded(recorder) => recorder.state().slots(address),
+            Self::Supplied(_) => None,
         }
     }
 
@@ -206,7 +284,17 @@ impl<'a> Base<'a> {
     fn may_have_bare_storage(self) -> bool {
         match self {
             Self::World(world) => world.may_have_bare_storage(),
-            Self::Witness(_) | Self::Recorded(_) => true,
+            Self::Witness(_) | Self::Recorded(_) | Self::Supplied(_) => true,
+        }
+    }
+
+    /// Whether a slot of the account is known not to be zero.
+    fn has_known_storage(self, address: &Address) -> bool {
+        match self {
+            Self::World(world) => world.slots(address).is_some(),
+            Self::Witness(witness) => !witness.has_no_storage(address),
+            Self::Recorded(recorder) => recorder.state().has_storage(address),
+            Self::Supplied(supplied) => supplied.has_known_storage(address),
         }
     }
 }
@@ -216,7 +304,7 @@ impl StateRead for View<'_> {
     fn account(&self, address: &Address) -> Result<Option<Account>, Unknown> {
         match self.layers.iter().find_map(|layer| layer.accounts.get(address)) {
             Some(change) => Ok(change.account),
-            None => self.base.account(address),
+            None => self.or_guess(self.base.account(address)),
         }
     }
 
@@ -233,20 +321,20 @@ impl StateRead for View<'_> {
                 return Ok(U256::ZERO);
             }
         }
-        self.base.storage(address, slot)
+        self.or_guess(self.base.storage(address, slot))
     }
 
     fn code(&self, hash: &B256) -> Result<Bytecode, Unknown> {
         match self.layers.iter().find_map(|layer| layer.codes.get(hash)) {
             Some(code) => Ok(code.clone()),
-            None => self.base.code(hash),
+            None => self.or_guess(self.base.code(hash)),
         }
     }
 
     fn block_hash(&self, number: u64) -> Result<B256, Unknown> {
         if let Base::Recorded(recorder) = self.base {
-            return recorder.block_hash(number);
+            return self.or_guess(recorder.block_hash(number));
         }
-        self.hashes.get(number).ok_or(Unknown(StateKey::BlockHash(number)))
+        self.or_guess(self.hashes.get(number).ok_or(Unknown(StateKey::BlockHash(number))))
     }
 }

@@ -8,6 +8,7 @@
 mod devices;
 mod generated;
 mod inputs;
+mod on_demand;
 mod runner;
 mod senders;
 mod tampered;

@@ -28,7 +28,8 @@ fn chain() -> Chain {
 
 /// Changes that follow from `seed`: some account is set, another may go.
 fn changes(chain: &Chain, seed: u64) -> ChangeSet {
-    let mut state = BlockState::new(chain.world());
+    let snapshot = chain.snapshot();
+    let mut state = BlockState::new(snapshot.view());
     let account = Account { balance: U256::from(seed), nonce: seed, ..Account::default() };
     state.set_account(person(seed % 6), Some(account));
     if seed.is_multiple_of(3) {
@@ -42,16 +43,17 @@ fn append(chain: &mut Chain, seed: u64) -> B256 {
     let parent_hash = chain.head().unwrap();
     let number = chain.header(&parent_hash).unwrap().number + 1;
     let header = Header { parent_hash, number, nonce: seed.to_be_bytes().into(), ..Header::default() };
-    let (_, tried) = chain.try_changes(changes(chain, seed));
     let hash = header.hash_slow();
-    chain.accept(tried, hash, header, Ommers::Headers(Vec::new()));
+    let changes = changes(chain, seed);
+    let (_, tried) = chain.try_changes(hash, number, changes).unwrap();
+    chain.accept(tried, header, Ommers::Headers(Vec::new()));
     hash
 }
 
 #[test]
 fn any_accepted_block_can_be_stood_on_again() {
     let mut chain = chain();
-    let mut snapshots = vec![(chain.head().unwrap(), chain.world().clone())];
+    let mut snapshots = vec![(chain.head().unwrap(), World::clone(&chain.world()))];
     let mut state = 7_u64;
     for seed in 1..80_u64 {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -64,15 +66,19 @@ fn any_accepted_block_can_be_stood_on_again() {
         // Hashes of the ancestors are those of this branch.
         let mut hash = *parent;
         while let Some(header) = chain.header(&hash) {
-            assert_eq!(crate::state::StateRead::block_hash(&chain.view(), header.number), Ok(hash));
+            assert_eq!(
+                crate::state::StateRead::block_hash(&chain.snapshot().view(), header.number),
+                Ok(hash)
+            );
             hash = header.parent_hash;
         }
         // A block that is tried and rejected leaves nothing behind.
-        let (_, tried) = chain.try_changes(changes(&chain, seed + 1000));
+        let rejected = changes(&chain, seed + 1000);
+        let (_, tried) = chain.try_changes(B256::repeat_byte(0xee), 1, rejected).unwrap();
         chain.reject(&tried);
         assert_eq!(chain.world().first_difference(world), None, "block {at} after a rejected one");
         let hash = append(&mut chain, seed);
-        snapshots.push((hash, chain.world().clone()));
+        snapshots.push((hash, World::clone(&chain.world())));
     }
 }
 
@@ -81,10 +87,9 @@ fn a_block_that_comes_twice_is_one_block() {
     let mut chain = chain();
     let genesis = chain.head().unwrap();
     let first = append(&mut chain, 3);
-    let held = chain.stride_accounts;
     assert!(chain.rewind_to(genesis));
     assert_eq!(append(&mut chain, 3), first);
-    assert_eq!((chain.stride_accounts, chain.strides.len(), chain.stride_order.len()), (held, 1, 1));
+    assert_eq!(chain.versions().len(), 2, "genesis and the block");
 }
 
 #[test]
@@ -114,9 +119,9 @@ fn append_empty(chain: &mut Chain, nonce: u64) -> B256 {
     let parent_hash = chain.head().unwrap();
     let number = chain.header(&parent_hash).unwrap().number + 1;
     let header = Header { parent_hash, number, nonce: nonce.to_be_bytes().into(), ..Header::default() };
-    let (_, tried) = chain.try_changes(ChangeSet::default());
     let hash = header.hash_slow();
-    chain.accept(tried, hash, header, Ommers::Headers(Vec::new()));
+    let (_, tried) = chain.try_changes(hash, number, ChangeSet::default()).unwrap();
+    chain.accept(tried, header, Ommers::Headers(Vec::new()));
     hash
 }
 
@@ -125,26 +130,27 @@ fn headers_are_kept_as_far_back_as_blocks_reach_and_no_further() {
     use crate::state::StateRead;
     let mut chain = chain();
     let mut hashes = vec![chain.head().unwrap()];
-    let blocks = 3 * STRIDES_MAX;
+    let held = VersionLimits::default().versions_max;
+    let blocks = 3 * held;
     for _ in 0..blocks {
         hashes.push(append_empty(&mut chain, 0));
-        assert!(chain.headers.len() <= 2 * (STRIDES_MAX + BLOCK_HASH_HISTORY) + 1);
+        assert!(chain.headers.len() <= 2 * (held + 1 + BLOCK_HASH_HISTORY) + 1);
     }
-    assert_eq!((chain.strides.len(), chain.stride_order.len()), (STRIDES_MAX, STRIDES_MAX));
+    assert_eq!(chain.versions().len(), held + 1);
     // The lowest block that can be stood on, and one block further down.
-    let lowest = blocks - STRIDES_MAX;
+    let lowest = blocks - held;
     assert!(!chain.rewind_to(hashes[lowest - 1]));
     for (at, with_sibling) in [(lowest, false), (blocks - 1, true), (lowest + 7, true)] {
         assert!(chain.rewind_to(hashes[at]), "block {at}");
         for back in 0..BLOCK_HASH_HISTORY {
             let number = (at - back) as u64;
-            assert_eq!(chain.view().block_hash(number), Ok(hashes[at - back]), "from block {at}");
+            assert_eq!(chain.snapshot().view().block_hash(number), Ok(hashes[at - back]), "from block {at}");
         }
-        assert!(chain.view().block_hash((at - BLOCK_HASH_HISTORY) as u64).is_err());
+        assert!(chain.snapshot().view().block_hash((at - BLOCK_HASH_HISTORY) as u64).is_err());
         if with_sibling {
             // Its hash takes the place of the block's that was there before.
             let sibling = append_empty(&mut chain, 9);
-            assert_eq!(chain.view().block_hash(at as u64 + 1), Ok(sibling));
+            assert_eq!(chain.snapshot().view().block_hash(at as u64 + 1), Ok(sibling));
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::state::{
     root::tests::{Size, State, change, expected, world},
     tests::Random,
 };
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, U256, map::IndexEntry};
 use std::collections::BTreeMap;
 
 const SIZE: Size = Size { people: 16, changes: 8, slots: 6, written: 4 };
@@ -26,8 +26,8 @@ fn draw(random: &mut Random, state: &mut State) -> ChangeSet {
     let mut changes = ChangeSet::default();
     for _ in 0..random.below(SIZE.changes + 1) {
         let address = random.person(SIZE.people);
-        if !changes.accounts.contains_key(&address) {
-            changes.accounts.insert(address, change(random, state, address, SIZE));
+        if let IndexEntry::Vacant(entry) = changes.accounts.entry(address) {
+            entry.insert(change(random, state, address, SIZE));
         }
     }
     changes
@@ -150,7 +150,7 @@ fn history(seed: u64, blocks: u64) {
         if model.held.contains(parent) && parent != block {
             versions.insert(&hash(*parent), hash(*block), *number, changes.clone()).unwrap();
         }
-        let whole = versions.at(&hash(*block)).unwrap().into_world();
+        let whole = versions.at(&hash(*block)).unwrap().into_world().unwrap();
         assert_eq!(whole.first_difference(&world(state)), None, "seed {seed}: {block} in the end");
     }
     assert_eq!(versions.tree().dropped_len(), 0, "nothing that nobody needs is kept");
@@ -228,7 +228,7 @@ fn two_threads_execute_on_one_parent_and_both_blocks_stand() {
             (run(1), theirs.join().unwrap())
         });
         assert_ne!(ours, theirs, "round {round}");
-        let whole = |sibling| versions.at(&hash(3 * round + sibling)).unwrap().into_world();
+        let whole = |sibling| versions.at(&hash(3 * round + sibling)).unwrap().into_world().unwrap();
         assert_eq!(StateTrie::new(&whole(1)).root(), ours, "round {round}");
         assert_eq!(StateTrie::new(&whole(2)).root(), theirs, "round {round}");
         versions.insert(&hash(3 * round + 1), hash(3 * round + 3), round + 1, ChangeSet::default()).unwrap();

@@ -4,9 +4,9 @@
 //! no longer found by its hash; its changes stay as long as the state or the tries stand on it, or must cross it to get
 //! away.
 
-use super::{LAYERS_MAX, Snapshot, VersionError, VersionLimits};
-use crate::state::{BLOCK_HASH_HISTORY, BlockHashes, ChangeSet, View, World};
-use alloy_primitives::{B256, map::B256Map};
+use super::{Ground, LAYERS_MAX, SUPPLIED_MAX, Snapshot, SupplyError, VersionError, VersionLimits};
+use crate::state::{BLOCK_HASH_HISTORY, BlockHashes, ChangeSet, StateKey, StateRead, StateValue};
+use alloy_primitives::{B256, keccak256, map::B256Map};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -46,7 +46,7 @@ pub(super) struct Tree {
     dropped: Vec<Id>,
     next: Id,
     oldest: Id,
-    world: Arc<World>,
+    ground: Ground,
     world_at: Id,
     /// `None` where there are no tries.
     trie_at: Option<Id>,
@@ -64,7 +64,7 @@ struct Path {
 
 impl Tree {
     pub(super) fn new(
-        world: World,
+        ground: Ground,
         hash: B256,
         number: u64,
         hashes: BlockHashes,
@@ -80,7 +80,7 @@ impl Tree {
             dropped: Vec::new(),
             next: 2,
             oldest: 1,
-            world: Arc::new(world),
+            ground,
             world_at: 1,
             trie_at: root.map(|_| 1),
             latest_hashes: (1, Arc::new(hashes.clone())),
@@ -98,6 +98,10 @@ impl Tree {
 
     pub(super) fn oldest_number(&self) -> u64 {
         self.versions[&self.oldest].number
+    }
+
+    pub(super) fn changes(&self, id: Id) -> Arc<ChangeSet> {
+        Arc::clone(&self.versions[&id].changes)
     }
 
     pub(super) fn root(&self, id: Id) -> Option<B256> {
@@ -156,11 +160,20 @@ impl Tree {
     /// Whether the block with the highest number (the first that came, if there are several) is `id`, which stands on
     /// the oldest, or stands on it.
     pub(super) fn is_on_highest_branch(&self, id: Id) -> bool {
-        if self.versions[&self.oldest].children == [id] {
-            return true;
-        }
-        let highest = self.by_hash.values().max_by_key(|id| (self.versions[id].number, u64::MAX - **id));
-        highest.is_some_and(|highest| self.stands_on(*highest, id))
+        self.versions[&self.oldest].children == [id] || self.stands_on(self.highest(), id)
+    }
+
+    fn highest(&self) -> Id {
+        let order = |id: &&Id| (self.versions[*id].number, u64::MAX - **id);
+        self.by_hash.values().max_by_key(order).copied().unwrap_or(self.oldest)
+    }
+
+    pub(super) fn highest_hash(&self) -> B256 {
+        self.versions[&self.highest()].hash
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_hash.len()
     }
 
     fn stands_on(&self, mut id: Id, ancestor: Id) -> bool {
@@ -205,13 +218,23 @@ impl Tree {
         undone.chain(forth.iter().map(|id| &self.versions[id].changes)).cloned().collect()
     }
 
-    /// Moves the state, unless somebody reads it.
+    /// Moves the state, unless somebody reads it. What was supplied moves to the oldest version alone, for it does not
+    /// know the way back.
     pub(super) fn move_world(&mut self, to: Id) -> bool {
         if self.world_at == to {
             return true;
         }
+        match self.ground {
+            Ground::World(_) => self.move_loaded(to),
+            Ground::Supplied(_) => self.move_supplied(),
+        }
+        self.world_at == to
+    }
+
+    fn move_loaded(&mut self, to: Id) {
         let Path { back, forth } = self.path(self.world_at, to);
-        let Some(world) = Arc::get_mut(&mut self.world) else { return false };
+        let Ground::World(world) = &mut self.ground else { return };
+        let Some(world) = Arc::get_mut(world) else { return };
         for id in back {
             let version = &self.versions[&id];
             world.apply(version.undo.as_ref().expect("the state came over this version"));
@@ -219,11 +242,68 @@ impl Tree {
         }
         for id in forth {
             let version = self.versions.get_mut(&id).expect("a version on a path");
-            version.undo.get_or_insert_with(|| Arc::new(world.undo(&version.changes)));
-            world.apply(&version.changes);
+            match &version.undo {
+                Some(_) => world.apply(&version.changes),
+                None => version.undo = Some(Arc::new(world.apply_undoably(&version.changes))),
+            }
             self.world_at = id;
         }
-        true
+    }
+
+    fn move_supplied(&mut self) {
+        let Path { forth, .. } = self.path(self.world_at, self.oldest);
+        let Ground::Supplied(supplied) = &mut self.ground else { return };
+        let Some(supplied) = Arc::get_mut(supplied) else { return };
+        for id in forth {
+            supplied.apply(&self.versions[&id].changes);
+            self.world_at = id;
+        }
+    }
+
+    pub(super) fn supply(
+        &mut self,
+        id: Id,
+        values: impl IntoIterator<Item = StateValue>,
+    ) -> Result<(), SupplyError> {
+        let mut layers = self.layers(id);
+        layers.reverse();
+        for value in values {
+            let key = value.key();
+            let view = self.ground.view().with_layers(&layers);
+            let equals = match &value {
+                StateValue::Account(address, account) => view.account(address).map(|known| known == *account),
+                StateValue::Storage(address, slot, value) => {
+                    view.storage(address, slot).map(|known| known == *value)
+                }
+                StateValue::Code(code) => {
+                    view.code(&keccak256(code)).map(|known| known.original_bytes() == *code)
+                }
+                StateValue::BlockHash(number, hash) => {
+                    self.supply_block_hash(id, *number, *hash)?;
+                    continue;
+                }
+            };
+            match (equals, &mut self.ground) {
+                (Ok(true), _) => {}
+                (Ok(false), _) => return Err(SupplyError::Conflict(key)),
+                (Err(_), Ground::World(_)) => return Err(SupplyError::Loaded(key)),
+                (Err(_), Ground::Supplied(supplied)) if supplied.len() >= SUPPLIED_MAX => {
+                    return Err(SupplyError::Full(key));
+                }
+                (Err(_), Ground::Supplied(supplied)) => Arc::make_mut(supplied).insert(value),
+            }
+        }
+        Ok(())
+    }
+
+    fn supply_block_hash(&mut self, id: Id, number: u64, hash: B256) -> Result<(), SupplyError> {
+        match self.hashes_at(id).get(number) {
+            Some(known) if known == hash => {}
+            // From the oldest version on all are known.
+            None if number < self.oldest_number() => self.note_block_hash(number, hash),
+            _ => return Err(SupplyError::Conflict(StateKey::BlockHash(number))),
+        }
+        Ok(())
     }
 
     /// Says that the tries are at `to`; returns what must be done to them, in order.
@@ -242,7 +322,7 @@ impl Tree {
         }
         let mut before = self.layers(self.versions[&id].parent);
         before.reverse();
-        let before = View::from(&*self.world).with_layers(&before);
+        let before = self.ground.view().with_layers(&before);
         let undo = before.undo(&self.versions[&id].changes).expect("a world has no unknown keys");
         let undo = Arc::new(undo);
         self.version_mut(id).undo = Some(undo.clone());
@@ -251,18 +331,16 @@ impl Tree {
 
     pub(super) fn snapshot(&mut self, hash: &B256) -> Result<Snapshot, VersionError> {
         let id = self.find(hash)?;
-        let mut layers = Vec::new();
-        if id != self.world_at {
+        let mut layers = self.layers(id);
+        let at = &self.versions[&self.world_at];
+        let is_ahead = self.versions[&id].number > at.number;
+        if is_ahead || at.is_dropped || layers.len() > LAYERS_MAX {
+            self.move_world(id);
             layers = self.layers(id);
-            let at = &self.versions[&self.world_at];
-            let is_ahead = self.versions[&id].number > at.number;
-            if (is_ahead || at.is_dropped || layers.len() > LAYERS_MAX) && self.move_world(id) {
-                layers.clear();
-            }
         }
         self.sweep();
         layers.reverse();
-        Ok(Snapshot { layers, hashes: self.hashes_at(id), world: self.world.clone() })
+        Ok(Snapshot { layers, hashes: self.hashes_at(id), ground: self.ground.clone() })
     }
 
     fn hashes_at(&mut self, id: Id) -> Arc<BlockHashes> {
