@@ -157,7 +157,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<u8, Failure> {
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         match error {
-            RunError::Store(error) => error.into(),
+            RunError::Store(error) => (*error).into(),
             error => Self::bad_input(error),
         }
     }

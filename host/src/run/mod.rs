@@ -129,10 +129,16 @@ pub enum RunError {
     },
     /// The store fails; blocks that were reported are safe.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(Box<StoreError>),
     /// Events cannot be delivered.
     #[error("output: {0}")]
     Output(#[from] io::Error),
+}
+
+impl From<StoreError> for RunError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Box::new(error))
+    }
 }
 
 /// Runs everything that `path` holds. What `senders` knows is not recovered again: one cache may serve many paths.

@@ -130,7 +130,7 @@ fn a_full_disk_exits_5_and_the_run_goes_on_when_there_is_room() {
     begin(&store, &chain);
     let full = outrider(&["run", "--device", "cpu", "--json", "--data", arg(&store), arg(&chain)]).expect(5);
     assert!(full.complaints().iter().any(|line| line.contains("the disk is full")), "{full:#?}");
-    let last = full.stdout.lines().filter_map(acknowledged).last().unwrap_or(0);
+    let last = full.stdout.lines().filter_map(acknowledged).next_back().unwrap_or(0);
     assert!(last > 0 && last < BLOCKS, "{last}");
     assert!(mount("remount,size=64m").unwrap().status.success());
     let verified = outrider(&["state", "verify", "--json", arg(&store)]).expect(0).json().remove(0);
