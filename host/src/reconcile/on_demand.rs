@@ -18,9 +18,10 @@ use revm::DatabaseCommit;
 /// Searches end with this many keys: what a block can name and read is bounded by its gas, but guesses are not.
 const SEARCH_KEYS_MAX: usize = 1 << 14;
 
-/// All searches of a block together may use as much gas as this many such blocks. From then on a stop names what it
-/// stopped at, alone.
-const SEARCH_BLOCKS_MAX: u64 = 8;
+/// All searches of a block together may use as much gas as this many such blocks. From then on only the transaction that
+/// stopped is searched: a chain of pointers, each of which is unknown until the one before it is known, would
+/// otherwise cost as many blocks as it has links.
+const SEARCH_BLOCKS_MAX: u64 = 64;
 
 /// A block that waits for state, with everything that stands of it: settled transactions, their receipts and changes.
 #[derive(Debug, Default)]
@@ -117,12 +118,10 @@ fn stop(
     unknown: Unknown,
     mut paused: Paused,
 ) -> Progress {
+    let guesses = Guesses::default();
+    paused.searched_gas += search(block, env, before, &guesses, &paused);
     let mut keys = vec![unknown.0];
-    if paused.searched_gas < SEARCH_BLOCKS_MAX.saturating_mul(block.header.gas_limit) {
-        let guesses = Guesses::default();
-        paused.searched_gas += search(block, env, before, &guesses, &paused);
-        keys.extend(guesses.into_keys().filter(|key| *key != unknown.0));
-    }
+    keys.extend(guesses.into_keys().filter(|key| *key != unknown.0));
     Progress::Needs(keys, paused)
 }
 
@@ -143,7 +142,9 @@ fn search(
     let shared = SharedState::new(state);
     let mut evm = LaneEvm::new(&shared, env);
     let mut gas_used = 0;
-    for index in paused.settled()..block.transactions.len() {
+    let may_go_on = paused.searched_gas < SEARCH_BLOCKS_MAX.saturating_mul(block.header.gas_limit);
+    let count = if may_go_on { block.transactions.len() } else { 1 };
+    for index in (paused.settled()..block.transactions.len()).take(count) {
         if guesses.count() >= SEARCH_KEYS_MAX {
             return gas_used;
         }

@@ -196,7 +196,11 @@ fn assert_same_end(what: &str, before: &World, ours: &ChangeSet, theirs: &Change
 }
 
 /// More rounds than this for one block would say that lists are too short.
-const ROUNDS_MAX: usize = 24;
+const ROUNDS_MAX: usize = 12;
+
+/// Real transactions that pay many in a loop may check each item before the next one is read, and no guess passes the
+/// check: one round for each item. Block 15,199,017 takes 370; all 37 blocks together 1,728.
+const MAINNET_ROUNDS_MAX: usize = 400;
 
 #[test]
 fn fixtures_match_with_keys_on_demand() {
@@ -220,5 +224,5 @@ fn mainnet_blocks_match_with_keys_on_demand() {
     let Some(path) = shared("mainnet") else { return };
     let mut seen = Seen::default();
     seen.run(&path);
-    assert!(seen.blocks > 30 && seen.rounds_max <= ROUNDS_MAX, "{seen:?}");
+    assert!(seen.blocks > 30 && seen.rounds_max <= MAINNET_ROUNDS_MAX, "{seen:?}");
 }
