@@ -1,11 +1,12 @@
 //! Merkle Patricia tries (Yellow Paper, appendix D) that stay in memory and re-hash only what changed.
 //!
-//! A trie is kept as what it says, not as nodes: its entries in the order of their keys, and between two
-//! neighbours how many nibbles their keys share. The nodes follow from that: a branch stands wherever the
-//! number is lowest within a range, an extension wherever a branch hangs higher than it stands. So
-//! insertion, deletion and collapse are insertion and deletion in a sorted list, and no history can lead
-//! to a wrong shape. What is remembered of each node is how its parent refers to it ([`NodeRef`]); that is
-//! worked out anew where an entry below changed.
+//! A trie is kept as what it says: its entries in the order of their keys. The nodes follow from how many nibbles
+//! neighbours share: a branch stands wherever the number is lowest within a range, an extension wherever a
+//! branch hangs higher than it stands. They are worked out so for a whole page whenever one of its entries comes or
+//! goes, so insertion, deletion and collapse are insertion and deletion in a sorted list, and no history can
+//! lead to a wrong shape. What is remembered of each node is how its parent refers to it ([`NodeRef`]); that is
+//! worked out anew where an entry below changed. The references to a branch's children lie in a row, as they are
+//! encoded, and each branch knows the one above it, so that a change looks at what is above it and at nothing else.
 //!
 //! Keys are hashes, so a large trie is cut evenly by their first nibbles into pages of some hundred
 //! entries. A page and what it remembers fit the fastest caches, and pages are changed and hashed side by
