@@ -79,6 +79,7 @@ fn sorted<V: Entry>(mut changes: Vec<Change<V>>) -> Vec<Change<V>> {
         return changes;
     }
     let bits = changes.len().ilog2().clamp(1, 16);
+    #[expect(clippy::cast_possible_truncation, reason = "at most 16 bits")]
     let bucket = |word: u64| (word >> (u64::BITS - bits)) as usize;
     // Where each bucket begins, and as it is filled, where its next word goes.
     let mut next = vec![0; (1 << bits) + 1];

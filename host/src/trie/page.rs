@@ -191,7 +191,7 @@ impl<V: Entry> Page<V> {
     /// Where a key is to be looked for. Keys are hashes, so that follows from their first bits.
     #[expect(clippy::cast_possible_truncation, reason = "less than the number of keys")]
     fn expected(&self, key: &Key) -> usize {
-        (u128::from(after(key, self.hang)) * self.keys.len() as u128 >> 64) as usize
+        ((u128::from(after(key, self.hang)) * self.keys.len() as u128) >> 64) as usize
     }
 
     /// Where a key is, or belongs.

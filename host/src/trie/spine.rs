@@ -107,7 +107,6 @@ impl Jobs {
 impl Spine {
     /// The branches above entries with these keys, which are in order. Of nodes that were there before, `entry` and `branch`
     /// say how they were referred to: by the index of an entry, and by a branch's first entry and depth.
-    #[expect(clippy::cast_possible_truncation, reason = "a page has far fewer than 2^32 entries")]
     pub(super) fn new(
         keys: &[Key],
         entry: impl Fn(u32) -> NodeRef,
@@ -190,7 +189,6 @@ impl Spine {
 
     /// Notes down some entries and the nodes above them, each once if the entries are all different. `hang` is the length
     /// of the path above all of this.
-    #[expect(clippy::cast_possible_truncation, reason = "a page has far fewer than 2^32 entries")]
     pub(super) fn note(
         &self,
         page: u32,
