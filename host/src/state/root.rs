@@ -12,13 +12,10 @@ use self::{
 };
 use super::{Account, AccountChange, ChangeSet, World};
 use crate::trie::{Change, Key, Trie, commit_all};
-use alloy_primitives::{Address, B256, U256, map::B256Map};
+use alloy_primitives::{B256, U256, map::B256Map};
 use alloy_trie::EMPTY_ROOT_HASH;
 use outrider_kernels::simd::prefetch;
 use rayon::prelude::*;
-
-/// Accounts that are taken into a trie at once: 5 MB with their keys.
-const BATCH_LEN: usize = 1 << 16;
 
 /// The tries of a whole state: of its accounts, and of the storage of each.
 ///
@@ -34,33 +31,28 @@ pub struct StateTrie {
 impl StateTrie {
     /// The tries of a whole state.
     pub fn new(world: &World) -> Self {
-        let accounts: Vec<(&Address, &Account)> = world.accounts().iter().collect();
-        let slots: Vec<_> = accounts
+        let accounts: Vec<_> = world.accounts().iter().collect();
+        let keys = hash_keys(&accounts, |(address, _)| address.as_slice());
+        let slots: Vec<_> = keys
             .par_iter()
-            .filter_map(|(address, _)| world.slots(address).map(|slots| (*address, slots)))
+            .zip(&accounts)
+            .filter_map(|(key, (address, _))| world.slots(address).map(|slots| (B256::from(*key), slots)))
             .collect();
-        let keys = hash_keys(&slots, |(address, _)| address.as_slice());
         let hashed = hash_slots(slots.iter().map(|(_, slots)| *slots));
         let mut hashed = hashed.into_iter();
-        let mut storages: Vec<(B256, Trie<SlotLeaf>)> = keys
-            .into_iter()
-            .zip(&slots)
-            .map(|(key, (_, slots))| {
+        let mut storages: Vec<(B256, Trie<SlotLeaf>)> = slots
+            .iter()
+            .map(|(key, slots)| {
                 let entries = hashed.by_ref().take(slots.len()).map(|(slot, value)| (slot, SlotLeaf(value)));
-                (B256::from(key), Trie::from_entries(entries.collect()))
+                (*key, Trie::from_entries(entries.collect()))
             })
             .collect();
         commit(storages.iter_mut().map(|(_, trie)| (trie, Vec::new())).collect());
         let mut tries = Self { accounts: Trie::default(), storages: storages.into_iter().collect() };
-        // There may be so many that another list of them all would be felt.
-        let batches = accounts.chunks(BATCH_LEN).map(|batch| {
-            let keys = hash_keys(batch, |(address, _)| address.as_slice());
-            let leaf = |(key, (_, account)): (Key, &(_, &Account))| {
-                (key, AccountLeaf::new(account, tries.storage_root(&key)))
-            };
-            keys.into_par_iter().zip(batch).map(leaf).collect()
-        });
-        tries.accounts = Trie::from_batches(accounts.len(), batches);
+        let leaf = |(key, (_, account)): (Key, &(_, &Account))| {
+            (key, AccountLeaf::new(account, tries.storage_root(&key)))
+        };
+        tries.accounts = Trie::from_entries(keys.into_par_iter().zip(&accounts).map(leaf).collect());
         tries.commit_accounts(Vec::new());
         tries
     }

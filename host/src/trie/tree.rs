@@ -48,13 +48,8 @@ impl<V> Default for Trie<V> {
 impl<V: Entry> Trie<V> {
     /// A trie of entries with different keys, in any order. Nothing is hashed yet.
     pub fn from_entries(entries: Vec<(Key, V)>) -> Self {
-        Self::from_batches(entries.len(), std::iter::once(entries))
-    }
-
-    /// As [`Self::from_entries`], with about `len` entries in batches: of many there is then never a second list.
-    pub fn from_batches(len: usize, batches: impl Iterator<Item = Vec<(Key, V)>>) -> Self {
         let mut trie = Self::default();
-        trie.set_entries(len, batches.flatten());
+        trie.set_entries(entries.len(), entries.into_iter());
         trie
     }
 
@@ -129,7 +124,6 @@ impl<V: Entry> Trie<V> {
         for (&index, hang) in filled.iter().zip(hangs(&filled, cut)) {
             pages[index].set_hang(hang);
         }
-        let len = pages.iter().map(Page::len).sum();
         *self = Self { pages, cut, top: Page::default(), len, is_clean: len == 0 };
     }
 
