@@ -75,6 +75,7 @@ pub fn generated(kind: Kind, len: usize, seed: u64) -> Block {
     let mut generator = Generator::new(&options).expect("options within bounds");
     let world = generator.world().clone();
     let sealed = generator.next_block().expect("generated blocks are valid");
+    let hashes = [(sealed.block.header.number - 1, sealed.block.header.parent_hash)].into_iter().collect();
     Block {
         spec: generator.chain().spec().clone(),
         header: sealed.block.header,
@@ -82,7 +83,7 @@ pub fn generated(kind: Kind, len: usize, seed: u64) -> Block {
         ommers: Vec::new(),
         withdrawals: sealed.block.body.withdrawals.map(|withdrawals| withdrawals.into_inner()),
         world,
-        hashes: BlockHashes::new(),
+        hashes,
     }
 }
 

@@ -20,7 +20,7 @@ use rayon::prelude::*;
 /// The tries of a whole state: of its accounts, and of the storage of each.
 ///
 /// A change costs the hashing of the nodes above it: what a block leaves alone is not looked at. An account without
-/// code and storage takes 132 bytes beside what the [`World`] holds of it, a slot as many.
+/// code and storage takes 125 bytes (of 10 M) to 200 (of 1 M) beside what the [`World`] holds of it.
 #[derive(Clone, Debug, Default)]
 pub struct StateTrie {
     accounts: Trie<AccountLeaf>,
